@@ -1,0 +1,257 @@
+//! Settings, validated: what the rest of Watchpost is built from.
+//!
+//! Whatever reads a file, the environment or options brings it to these types first.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that a daemon is built from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// The embedded store.
+    pub store: Store,
+    /// The supervisors that are watched.
+    pub process_compose: Vec<ProcessCompose>,
+    /// Where JetStream is, if anywhere.
+    pub jetstream: Option<JetStream>,
+    /// The HTTP API.
+    pub api: Api,
+    /// How long a drain may take before it is forced.
+    pub drain_deadline: Drain,
+}
+
+/// The deadline of a drain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drain(pub Duration);
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self(Duration::from_secs(10))
+    }
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The most bytes that it may take on disk; `None`: as many as there are.
+    pub max_bytes: Option<u64>,
+    /// Commits are refused while the file system has less room than this, in bytes.
+    pub min_free: u64,
+    /// Whether a file system without a synchronous flag is accepted.
+    pub unsafe_fs: bool,
+    /// How long events of streams that never end are kept.
+    pub keep_streams: Duration,
+    /// The bytes of sled's cache.
+    pub cache_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            dir: default_dir(),
+            max_bytes: None,
+            min_free: 256 << 20,
+            unsafe_fs: false,
+            keep_streams: Duration::from_secs(30 * 24 * 3600),
+            cache_bytes: 1 << 20,
+        }
+    }
+}
+
+/// `$XDG_STATE_HOME/watchpost`, else `~/.local/state/watchpost`.
+fn default_dir() -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from).join(".local/state");
+    state.unwrap_or_else(home).join("watchpost")
+}
+
+/// A secret, which no `Debug` shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where a process-compose answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `http://HOST:PORT`, with a path where a proxy asks for one.
+    Url(String),
+    /// A unix socket.
+    Socket(PathBuf),
+}
+
+/// One supervisor that is watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessCompose {
+    /// Its name: 1 to 32 of `a-z 0-9 _ -`; stands in stream ids and in `origin.source`.
+    pub name: String,
+    /// Where it answers.
+    pub endpoint: Endpoint,
+    /// The value of `X-PC-Token-Key`.
+    pub token: Option<Secret>,
+    /// The time between two polls.
+    pub poll_interval: Duration,
+    /// How long one request may take; shorter than the interval.
+    pub timeout: Duration,
+    /// After so many failed polls in a row it counts as down.
+    pub down_after: u32,
+    /// The time between two samples of cpu and memory; `None`: none are taken.
+    pub sample_interval: Option<Duration>,
+    /// What its subjects begin with.
+    pub subject_prefix: String,
+    /// Stands in place of every process's own namespace.
+    pub namespace: Option<String>,
+}
+
+impl Default for ProcessCompose {
+    fn default() -> Self {
+        Self {
+            name: "main".into(),
+            endpoint: Endpoint::Url("http://127.0.0.1:28081".into()),
+            token: None,
+            poll_interval: Duration::from_secs(2),
+            timeout: Duration::from_millis(1500),
+            down_after: 3,
+            sample_interval: Some(Duration::from_secs(10)),
+            subject_prefix: "core.process".into(),
+            namespace: None,
+        }
+    }
+}
+
+/// How to reach NATS.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nats {
+    /// `nats://HOST:PORT` or `tls://…`; several with commas between.
+    pub url: String,
+    /// The client's name.
+    pub name: String,
+    /// What proves who we are.
+    pub auth: NatsAuth,
+    /// A certificate authority of one's own, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Whether TLS is asked for whatever the URL says.
+    pub tls: bool,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            url: "nats://127.0.0.1:4222".into(),
+            name: "watchpost".into(),
+            auth: NatsAuth::None,
+            ca_file: None,
+            tls: false,
+        }
+    }
+}
+
+/// What proves to NATS who we are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum NatsAuth {
+    /// Nothing, or what the URL has.
+    #[default]
+    None,
+    /// A credentials file.
+    Credentials(PathBuf),
+    /// A file with an nkey seed.
+    Nkey(PathBuf),
+    /// A user and a password.
+    User {
+        /// The user.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A token.
+    Token(Secret),
+}
+
+/// The JetStream sink.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JetStream {
+    /// The name of this sink.
+    pub name: String,
+    /// The server.
+    pub nats: Nats,
+    /// The stream's name.
+    pub stream: String,
+    /// Its subjects, where it is made by us.
+    pub subjects: Vec<String>,
+    /// How long a message is kept, where the stream is made by us.
+    pub max_age: Duration,
+    /// The dedup window, where the stream is made by us.
+    pub duplicate_window: Duration,
+    /// Replicas, where the stream is made by us.
+    pub replicas: usize,
+    /// How many publishes may wait for their answer.
+    pub window: usize,
+    /// Whether `resources_sampled` goes there too.
+    pub resources: bool,
+    /// Whether pruning waits for it.
+    pub required: bool,
+}
+
+impl Default for JetStream {
+    fn default() -> Self {
+        Self {
+            name: "jetstream".into(),
+            nats: Nats::default(),
+            stream: "PROCESS_EVENTS".into(),
+            subjects: vec!["core.process.>".into(), "core.source.>".into()],
+            max_age: Duration::from_secs(24 * 3600),
+            duplicate_window: Duration::from_secs(120),
+            replicas: 1,
+            window: 1024,
+            resources: false,
+            required: true,
+        }
+    }
+}
+
+/// Where the HTTP API listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Socket(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Api {
+    /// Where it listens.
+    pub listen: Listen,
+    /// The token that every request must have; needed off loopback.
+    pub token: Option<Secret>,
+    /// Host names beside `localhost` and the address itself that a `Host` header may have.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 9001))), token: None, hosts: Vec::new() }
+    }
+}

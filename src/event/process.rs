@@ -1,0 +1,146 @@
+//! The payloads of process events.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The type of an event that opens or closes a run, or tells of one.
+pub mod kind {
+    /// A run was opened.
+    pub const STARTED: &str = "started";
+    /// A run was closed, as it should be.
+    pub const STOPPED: &str = "stopped";
+    /// A run was closed by a failure.
+    pub const CRASHED: &str = "crashed";
+    /// The number of restarts rose, or an operator restarted.
+    pub const RESTARTED: &str = "restarted";
+    /// The health probe passed.
+    pub const HEALTHY: &str = "healthy";
+    /// The health probe failed.
+    pub const UNHEALTHY: &str = "unhealthy";
+    /// The status string changed.
+    pub const STATUS_CHANGED: &str = "status_changed";
+    /// What each process of a project used.
+    pub const RESOURCES_SAMPLED: &str = "resources_sampled";
+}
+
+/// The payload of every process event but `resources_sampled`.
+///
+/// Published, these keys stand at the top level, beside `type`, `timestamp`, `subject` and `severity`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessData {
+    /// The replica's name.
+    pub process: String,
+    /// Its namespace; the first where it has several.
+    pub namespace: String,
+    /// All its namespaces, where it has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+    /// The life of the process that this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<Uuid>,
+    /// The exit code of the run that ends (-1 for any death by signal).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// Why the run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Who restarted it (`restarted`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<RestartedBy>,
+    /// Automatic restarts so far (`restarted`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u64>,
+    /// Runs in between that no poll and no frame showed (`restarted`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<u64>,
+    /// The status before (`status_changed`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_status: Option<String>,
+    /// It was running already when it was first seen.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub initial: bool,
+    /// Deduced from what came before and after, not seen.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inferred: bool,
+    /// The exit code alone cannot tell a requested stop from a failure.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ambiguous: bool,
+    /// The process as it was seen.
+    pub state: ProcessState,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// By itself.
+    Exit,
+    /// Somebody asked for it.
+    Requested,
+    /// Its probe failed and it was killed for it.
+    Unhealthy,
+    /// It could not be launched.
+    LaunchError,
+    /// It was taken out of the project.
+    Removed,
+    /// A restart that was waited for was called off.
+    Cancelled,
+    /// The supervisor ended and another took its place.
+    SupervisorRestarted,
+    /// Its exit code fits a failure and a requested stop alike.
+    Ambiguous,
+}
+
+/// Who restarted a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartedBy {
+    /// The supervisor, by the restart policy.
+    Policy,
+    /// An operator.
+    Manual,
+    /// A watch on files or a schedule.
+    Watch,
+    /// The project's configuration changed.
+    Reconfigured,
+}
+
+/// A process as the supervisor showed it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessState {
+    /// The replica's name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The supervisor's word for its status.
+    pub status: String,
+    /// "Ready", "Not Ready" or "-".
+    pub is_ready: String,
+    /// Whether a probe of readiness or liveness is configured.
+    pub has_ready_probe: bool,
+    /// Automatic restarts.
+    pub restarts: u64,
+    /// The last exit code; while it runs, that of the run before.
+    pub exit_code: i64,
+    /// Whether it runs.
+    pub is_running: bool,
+    /// How many replicas it has, where the supervisor told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u64>,
+    /// Its process id, 0 when it has none.
+    #[serde(default)]
+    pub pid: i64,
+    /// Nanoseconds since the last launch.
+    #[serde(default)]
+    pub age: i64,
+    /// Resident memory in bytes, -1 when unknown.
+    #[serde(default)]
+    pub mem: i64,
+    /// Percent of one processor, -1 when unknown.
+    #[serde(default)]
+    pub cpu: f64,
+}

@@ -1,0 +1,8 @@
+//! Watchpost watches supervised processes and long-running sessions, commits every event durably and in
+//! order, and delivers it. The modules stand in the order in which an event flows through them.
+
+pub mod config;
+pub mod event;
+pub mod ingest;
+pub mod sink;
+pub mod store;

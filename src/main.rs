@@ -1,0 +1,3 @@
+//! The `watchpost` binary.
+
+fn main() {}
