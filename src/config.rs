@@ -16,8 +16,10 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use environment::Environment;
@@ -93,6 +95,15 @@ impl Settings {
             ..Self::default()
         }
     }
+
+    /// What the subjects of processes begin with, each once; the usual prefix is always among them.
+    pub fn subject_prefixes(&self) -> Vec<String> {
+        let mut prefixes = vec![ProcessCompose::default().subject_prefix];
+        prefixes.extend(self.process_compose.iter().map(|source| source.subject_prefix.clone()));
+        prefixes.sort();
+        prefixes.dedup();
+        prefixes
+    }
 }
 
 /// Everything that a daemon is built from.
@@ -165,6 +176,18 @@ impl Secret {
     /// Takes it.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Reads it from a file: its text without blanks around it, at most 64 KiB. The error says what was
+    /// expected in place of that file.
+    pub fn from_file(path: &Path) -> Parsed<Self> {
+        let mut secret = String::new();
+        let read = File::open(path).and_then(|file| file.take(64 * 1024).read_to_string(&mut secret));
+        match read {
+            Err(error) => Err(format!("a file that can be read ({error})")),
+            Ok(_) if secret.trim().is_empty() => Err("a file with a secret in it (it is empty)".into()),
+            Ok(_) => Ok(Self::new(secret.trim())),
+        }
     }
 
     /// The secret itself.

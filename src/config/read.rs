@@ -113,18 +113,19 @@ impl<'a> Section<'a> {
         let keys: Vec<&str> = [key, &file, &variable].into_iter().filter(|key| known.contains(key)).collect();
         self.at_most_one(&keys, mistakes);
         let from_variable = |name: &str| {
-            environment.get(name).cloned().ok_or_else(|| "an environment variable that is set".to_owned())
+            let set = environment.get(name).filter(|word| !word.is_empty());
+            set.map(Secret::new).ok_or_else(|| "an environment variable that is set".to_owned())
         };
         let mut secret = None;
         for key in keys {
             let read = match key {
-                _ if key == file => self.optional(key, |w| value::secret_file(&value::path(w)?), mistakes),
+                _ if key == file => self.optional(key, |word| Secret::from_file(&value::path(word)?), mistakes),
                 _ if key == variable => self.optional(key, from_variable, mistakes),
-                _ => self.optional(key, value::text, mistakes),
+                _ => self.optional(key, |word| value::text(word).map(Secret::new), mistakes),
             };
             secret = secret.or(read);
         }
-        secret.map(Secret::new)
+        secret
     }
 
     /// Tells of the second and later ones of keys that stand in place of each other.

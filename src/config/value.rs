@@ -1,7 +1,7 @@
 //! Words to values and back: durations, sizes, addresses. Pure; the error says what was expected.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Listen;
@@ -162,18 +162,6 @@ pub(super) fn is_loopback(address: &SocketAddr) -> bool {
     match address.ip() {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
-    }
-}
-
-/// Reads a secret from a file: its text without blanks around it, at most 64 KiB.
-pub(super) fn secret_file(path: &Path) -> Parsed<String> {
-    use std::io::Read;
-    let mut secret = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(64 * 1024).read_to_string(&mut secret));
-    match read {
-        Err(error) => Err(format!("a file that can be read ({error})")),
-        Ok(_) if secret.trim().is_empty() => Err("a file with a secret in it (it is empty)".into()),
-        Ok(_) => Ok(secret.trim().into()),
     }
 }
 

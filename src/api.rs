@@ -1,0 +1,94 @@
+//! The HTTP API, for readers of the log and for operators. Everything stands under `/api/`.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /api/events` | a JSON array of events; the next page in `Link: rel="next"` |
+//! | `GET /api/events/{id}` | one event |
+//! | `GET /api/events/sse` | events as they come, as server-sent events |
+//! | `GET /api/health`, `GET /health` | how everything fares |
+//!
+//! It never writes to the log, and each of its readers reads the store by itself, so a slow one delays nobody.
+
+mod error;
+pub mod events;
+pub mod filter;
+mod follow;
+mod guard;
+mod health;
+mod server;
+mod sse;
+
+use std::io;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Router, middleware};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::event::Timestamp;
+use crate::store::Store;
+
+pub use error::Error;
+pub use follow::Follower;
+pub use server::Listener;
+
+/// The most followers at one time.
+const MAX_FOLLOWERS: usize = 64;
+
+/// What the API tells of.
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// Who may ask.
+    pub settings: config::Api,
+    /// What the subjects of processes begin with.
+    pub prefixes: Vec<String>,
+    /// The names of the sources.
+    pub sources: Vec<String>,
+}
+
+/// What every route has.
+struct Inner {
+    store: Store,
+    settings: config::Api,
+    prefixes: Vec<String>,
+    sources: Vec<String>,
+    started: Timestamp,
+    followers: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
+type Shared = Arc<Inner>;
+
+/// Serves the API until `shutdown`; then lets requests that are being answered end, for at most 2 s.
+pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken) -> io::Result<()> {
+    let Parts { store, settings, prefixes, sources } = parts;
+    let shared = Arc::new(Inner {
+        store,
+        settings,
+        prefixes,
+        sources,
+        started: Timestamp::now(),
+        followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+        shutdown: shutdown.clone(),
+    });
+    server::serve(listener, router(shared), shutdown).await
+}
+
+fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/api/events", get(events::list))
+        .route("/api/events/sse", get(sse::follow))
+        .route("/api/events/{id}", get(events::show))
+        .route("/api/health", get(health::whole))
+        .route("/health", get(health::bare))
+        .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
+        .method_not_allowed_fallback(|| async {
+            Error::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+        })
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::check))
+        .with_state(shared)
+}

@@ -1,0 +1,91 @@
+//! `GET /api/health`: how everything fares, with the reasons where something does not; and `GET /health`, the
+//! same without them and without a token.
+//!
+//! Both answer 200 as long as events are taken; 503 says that the store refuses them. A sink or a source that
+//! is down is `degraded`, which no restart of the daemon would mend.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::Shared;
+use crate::event::source::SourceData;
+use crate::event::{Offset, StreamId, Timestamp};
+use crate::store::{self, Health, Limit, Store};
+
+/// How everything fares.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Report {
+    status: &'static str,
+    reasons: Vec<String>,
+    version: &'static str,
+    started: Timestamp,
+    first_offset: Offset,
+    next_offset: Offset,
+    store: Health,
+    sources: Vec<Source>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Source {
+    name: String,
+    /// `up` or `down`, by the last that it told of itself.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+pub(super) async fn whole(State(shared): State<Shared>) -> (StatusCode, Json<Report>) {
+    let report = report(&shared);
+    (status(&report), Json(report))
+}
+
+pub(super) async fn bare(State(shared): State<Shared>) -> (StatusCode, Json<serde_json::Value>) {
+    let report = report(&shared);
+    (status(&report), Json(serde_json::json!({ "status": report.status })))
+}
+
+fn status(report: &Report) -> StatusCode {
+    if report.store == Health::Ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn report(shared: &Shared) -> Report {
+    let health = shared.store.health();
+    let mut reasons = Vec::new();
+    if let Health::Full(reason) | Health::Recovering(reason) = &health {
+        reasons.push(format!("store: {reason}"));
+    }
+    let sources: Vec<Source> = shared.sources.iter().map(|name| source(&shared.store, name)).collect();
+    for source in sources.iter().filter(|source| source.state != "up") {
+        reasons.push(format!("source {}: {}", source.name, source.error.as_deref().unwrap_or("down")));
+    }
+    let range = shared.store.range();
+    Report {
+        status: if reasons.is_empty() { "ok" } else { "degraded" },
+        reasons,
+        version: env!("CARGO_PKG_VERSION"),
+        started: shared.started,
+        first_offset: range.start,
+        next_offset: range.end,
+        store: health,
+        sources,
+    }
+}
+
+/// A source tells in its own stream when it goes down and when it is back.
+fn source(store: &Store, name: &str) -> Source {
+    match last_word(store, name) {
+        Ok(Some((kind, data))) if kind == "source_down" => {
+            Source { name: name.into(), state: "down", error: data.and_then(|data| data.error) }
+        }
+        Ok(_) => Source { name: name.into(), state: "up", error: None },
+        Err(error) => Source { name: name.into(), state: "unknown", error: Some(error.to_string()) },
+    }
+}
+
+fn last_word(store: &Store, name: &str) -> Result<Option<(String, Option<SourceData>)>, store::Error> {
+    let stream = StreamId::source(name)?;
+    let last = store.stream_back(&stream, u64::MAX, Limit::events(1))?;
+    Ok(last.first().map(|logged| (logged.event.kind.to_string(), logged.event.data.read().ok())))
+}

@@ -1,0 +1,84 @@
+//! The command line. Each command has a file; what they share is here.
+
+mod completions;
+mod config;
+mod events;
+mod exit;
+mod filter;
+mod line;
+mod out;
+mod reach;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use exit::{Exit, Failure, Outcome};
+pub use out::{Colour, Out};
+
+use crate::config::Environment;
+
+/// Watches supervised processes, commits every event durably and in order, and delivers it.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = exit::HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// When to use colour; `auto` heeds NO_COLOR.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: Colour,
+    /// What to log to the standard error: error, warn, info, debug, or a filter such as watchpost=debug
+    /// [env: WATCHPOST_LOG] [default: info for the daemon, else warn].
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Events(events::Args),
+    Store(store::Args),
+    Config(config::Args),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Runs the command to its end: prints what it has to say, then its error, and gives the exit code.
+    pub fn run(&self, environment: Environment) -> ExitCode {
+        let mut out = Out::standard(self.color, &environment);
+        let outcome = self.start(&environment, &mut out);
+        let flushed = out.flush().map_err(Failure::from);
+        let exit = match outcome.and_then(|exit| flushed.map(|()| exit)) {
+            Ok(exit) => exit,
+            Err(Failure { exit, error }) => {
+                error.iter().for_each(complain);
+                exit
+            }
+        };
+        ExitCode::from(exit as u8)
+    }
+
+    fn start(&self, environment: &Environment, out: &mut Out) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
+        runtime.block_on(self.command.run(environment, out))
+    }
+}
+
+impl Command {
+    /// Runs the command; what it has to say goes to `out`.
+    async fn run(&self, environment: &Environment, out: &mut Out) -> Outcome {
+        match self {
+            Self::Events(args) => events::run(args, environment, out).await,
+            Self::Store(args) => store::run(args, environment, out),
+            Self::Config(args) => config::run(args, environment, out),
+            Self::Completions(args) => completions::run(args, out),
+        }
+    }
+}
+
+/// Prints an error with its causes to the standard error.
+#[expect(clippy::print_stderr, reason = "the one place where a command complains")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
