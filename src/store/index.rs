@@ -68,7 +68,7 @@ impl Posting {
         (Bound::Included(at(first)), Bound::Excluded(at(end)))
     }
 
-    fn last(&self, engine: &dyn Engine) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    fn last(&self, engine: &dyn Engine) -> Result<Option<super::engine::Pair>, Error> {
         Ok(engine.range(Tree::Index, self.range(0, Offset::MAX), true).next().transpose()?)
     }
 

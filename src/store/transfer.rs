@@ -27,7 +27,7 @@ const BATCH: usize = 512;
 
 /// One line of an export.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "line", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 enum Line {
     /// The first.
     Store {
