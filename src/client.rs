@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::api::events::Page;
+use crate::api::events::{Page, Row};
 use crate::api::filter::Filter;
 use crate::config::Secret;
 use crate::event::{Event, Logged, Offset};
@@ -92,16 +92,16 @@ impl Client {
         let response = self.ask(Method::GET, &format!("/api/events?{}", filter.to_query())).await?;
         let next = response.headers().get(header::LINK).and_then(|link| link.to_str().ok()).and_then(after);
         let rows: Vec<Box<RawValue>> = self.read(response).await?;
-        let events: Result<Vec<Logged>, Error> = rows.iter().map(|row| self.logged(row.get())).collect();
+        let events: Result<Vec<Row>, Error> = rows.iter().map(|row| self.row(row.get())).collect();
         Ok(Page { events: events?, next })
     }
 
     /// The event with that id.
-    pub async fn event(&self, id: Uuid) -> Result<Option<Logged>, Error> {
+    pub async fn event(&self, id: Uuid) -> Result<Option<Row>, Error> {
         match self.ask(Method::GET, &format!("/api/events/{id}")).await {
             Ok(response) => {
                 let row: Box<RawValue> = self.read(response).await?;
-                self.logged(row.get()).map(Some)
+                self.row(row.get()).map(Some)
             }
             Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -123,14 +123,14 @@ impl Client {
         self.read(self.ask(method, path).await?).await
     }
 
-    fn logged(&self, row: &str) -> Result<Logged, Error> {
+    fn row(&self, row: &str) -> Result<Row, Error> {
         #[derive(Deserialize)]
         struct Place {
             offset: Offset,
         }
         let place: Place = serde_json::from_str(row).map_err(|error| self.malformed(error))?;
         let event = Event::from_published(row).map_err(|error| self.malformed(error))?;
-        Ok(Logged { offset: place.offset, event })
+        Ok(Row { logged: Logged { offset: place.offset, event }, json: row.to_owned() })
     }
 
     fn malformed(&self, error: impl std::fmt::Display) -> Error {

@@ -1,6 +1,9 @@
 //! Watchpost watches supervised processes and long-running sessions, commits every event durably and in
 //! order, and delivers it. The modules stand in the order in which an event flows through them.
 
+pub mod api;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod event;
 pub mod ingest;

@@ -13,11 +13,29 @@ use crate::store::{self, Store};
 /// How many pages of the store one page of the API may be made of, where the events asked for are rare.
 const MAX_READS: usize = 16;
 
+/// An event, and its JSON as the API gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The event with its place.
+    pub logged: Logged,
+    /// Its JSON: as it is published, with its offset before.
+    pub json: String,
+}
+
+impl Row {
+    /// Writes the JSON.
+    pub fn new(logged: Logged) -> Self {
+        let published = logged.event.published();
+        let json = format!("{{\"offset\":{},{}", logged.offset, &published[1..]);
+        Self { logged, json }
+    }
+}
+
 /// A page of events.
 #[derive(Debug, Default)]
 pub struct Page {
     /// The events.
-    pub events: Vec<Logged>,
+    pub events: Vec<Row>,
     /// What to give as `after` for the next page; nothing when this is the last.
     pub next: Option<Offset>,
 }
@@ -30,7 +48,7 @@ pub async fn page(store: &Store, filter: &Filter, prefixes: &[String]) -> Result
     for _ in 0..MAX_READS {
         query.limit = wanted - page.events.len();
         let read = store.query(&query)?;
-        page.events.extend(read.events);
+        page.events.extend(read.events.into_iter().map(Row::new));
         page.next = read.next;
         query.after = read.next;
         if page.next.is_none() || page.events.len() >= wanted {
@@ -39,12 +57,6 @@ pub async fn page(store: &Store, filter: &Filter, prefixes: &[String]) -> Result
         tokio::task::yield_now().await;
     }
     Ok(page)
-}
-
-/// An event as JSON for others: as it is published, with its offset before.
-pub fn json(logged: &Logged) -> String {
-    let published = logged.event.published();
-    format!("{{\"offset\":{},{}", logged.offset, &published[1..])
 }
 
 pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Result<Response, Error> {
@@ -63,7 +75,7 @@ pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery
     if let Some(link) = page.next.and_then(|next| link(&filter, next)) {
         headers.insert(header::LINK, link);
     }
-    let events: Vec<String> = page.events.iter().map(json).collect();
+    let events: Vec<&str> = page.events.iter().map(|row| row.json.as_str()).collect();
     Ok((headers, format!("[{}]", events.join(","))).into_response())
 }
 
@@ -77,5 +89,5 @@ pub(super) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -
     let found = shared.store.event(id)?;
     let logged =
         found.ok_or_else(|| Error::field(StatusCode::NOT_FOUND, "id", format!("there is no event {id}")))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], json(&logged)).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/json")], Row::new(logged).json).into_response())
 }

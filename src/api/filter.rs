@@ -98,15 +98,14 @@ impl Filter {
 
     /// Writes the query part of a URL, which [`Filter::parse`] reads back.
     pub fn to_query(&self) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        self.subjects.iter().for_each(|subject| drop(query.append_pair("subject", subject.as_str())));
-        self.kinds.iter().for_each(|kind| drop(query.append_pair("type", kind.as_str())));
-        self.processes.iter().for_each(|process| drop(query.append_pair("process", process)));
         let from = self.from.map(|from| match from {
             From::Start => "start".into(),
             From::Now => "now".into(),
             From::Offset(offset) => offset.to_string(),
         });
+        let several = self.subjects.iter().map(|subject| ("subject", subject.to_string()));
+        let several = several.chain(self.kinds.iter().map(|kind| ("type", kind.to_string())));
+        let several = several.chain(self.processes.iter().map(|process| ("process", process.clone())));
         let single = [
             ("session", self.session.as_ref().map(ToString::to_string)),
             ("since", self.since.map(|time| time.to_string())),
@@ -116,10 +115,8 @@ impl Filter {
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("from", from),
         ];
-        for (name, value) in single {
-            value.iter().for_each(|value| drop(query.append_pair(name, value)));
-        }
-        query.finish()
+        let single = single.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(several.chain(single)).finish()
     }
 
     /// The query of the store. `prefixes` are what the subjects of processes begin with.

@@ -16,9 +16,10 @@ use futures_util::{Stream, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::events::Row;
 use super::filter::{Filter, From};
 use super::follow::Follower;
-use super::{Error, Shared, events};
+use super::{Error, Shared};
 use crate::event::{Invalid, Offset};
 
 /// A comment is sent when nothing else was for so long.
@@ -86,8 +87,8 @@ impl Reader {
             };
             match next {
                 Ok(logged) => {
-                    let logged = logged?;
-                    return Some(Event::default().id(logged.offset.to_string()).data(events::json(&logged)));
+                    let row = Row::new(logged?);
+                    return Some(Event::default().id(row.logged.offset.to_string()).data(row.json));
                 }
                 Err(error) => {
                     tracing::warn!("a follower waits for the store: {error}");

@@ -6,11 +6,11 @@ use super::exit::{Exit, Failure, Outcome};
 use super::line::{Clock, line};
 use super::out::Out;
 use super::{filter, reach};
-use crate::api::events;
+use crate::api::events::Row;
 use crate::api::filter::{Filter, From, MAX_LIMIT};
 use crate::client::{Client, Followed, Reader};
 use crate::config::Environment;
-use crate::event::{Logged, Offset, Timestamp};
+use crate::event::{Offset, Timestamp};
 
 /// Query, follow and show the events of the log.
 #[derive(Debug, clap::Args)]
@@ -113,8 +113,8 @@ async fn list(reader: &Reader, mut filter: Filter, limit: Option<u64>, json: boo
     while left > 0 {
         filter.limit = Some(usize::try_from(left).unwrap_or(MAX_LIMIT).min(MAX_LIMIT));
         let page = reader.events(&filter).await?;
-        for logged in &page.events {
-            print(logged, json, Clock::Date, out)?;
+        for row in &page.events {
+            print(row, json, Clock::Date, out)?;
         }
         left -= page.events.len() as u64;
         filter.after = page.next;
@@ -138,8 +138,8 @@ pub(super) async fn follow(
     let mut left = limit.unwrap_or(u64::MAX);
     while left > 0 {
         match follow.next().await? {
-            Followed::Event(logged) => {
-                print(&logged, json, clock, out)?;
+            Followed::Event(row) => {
+                print(&row, json, clock, out)?;
                 out.flush()?;
                 left -= 1;
             }
@@ -152,21 +152,20 @@ pub(super) async fn follow(
     Ok(Exit::Ok)
 }
 
-fn print(logged: &Logged, json: bool, clock: Clock, out: &mut Out) -> Result<(), Failure> {
+fn print(row: &Row, json: bool, clock: Clock, out: &mut Out) -> Result<(), Failure> {
     let colour = out.colour;
     Ok(match json {
-        true => out.line(events::json(logged))?,
-        false => out.line(line(&logged.event, clock, colour))?,
+        true => out.line(&row.json)?,
+        false => out.line(line(&row.logged.event, clock, colour))?,
     })
 }
 
-fn show(id: Uuid, found: Option<Logged>, json: bool, out: &mut Out) -> Outcome {
-    let logged = found.ok_or_else(|| Failure::says(Exit::Found, format!("there is no event {id}")))?;
-    let text = events::json(&logged);
+fn show(id: Uuid, found: Option<Row>, json: bool, out: &mut Out) -> Outcome {
+    let row = found.ok_or_else(|| Failure::says(Exit::Found, format!("there is no event {id}")))?;
     let whole: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| Failure::new(Exit::Internal, error))?;
+        serde_json::from_str(&row.json).map_err(|error| Failure::new(Exit::Internal, error))?;
     match json {
-        true => out.line(text)?,
+        true => out.line(&row.json)?,
         false => out.line(format!("{whole:#}"))?,
     }
     Ok(Exit::Ok)

@@ -6,7 +6,7 @@ use crate::event::{Class, Event, Severity};
 
 /// How the time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
+pub(super) enum Clock {
     /// `HH:MM:SS.mmm`, UTC.
     Time,
     /// `YYYY-MM-DD HH:MM:SS.mmm`, UTC.
@@ -14,7 +14,7 @@ pub enum Clock {
 }
 
 /// The line of an event.
-pub fn line(event: &Event, clock: Clock, colour: bool) -> String {
+pub(super) fn line(event: &Event, clock: Clock, colour: bool) -> String {
     let stamp = event.ts.to_string().replace('T', " ");
     let stamp = stamp.trim_end_matches('Z');
     let stamp = if clock == Clock::Time { stamp.rsplit(' ').next().unwrap_or(stamp) } else { stamp };
@@ -119,7 +119,7 @@ fn source(kind: &str, data: &SourceData) -> Option<String> {
 }
 
 /// With every control character written out, so that no name can drive the terminal.
-pub fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }

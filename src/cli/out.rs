@@ -70,7 +70,7 @@ impl Out {
 }
 
 /// Rows under their headings, each column as wide as its widest cell; the last is not filled up.
-pub fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let heading: Vec<String> = headings.iter().map(|&heading| heading.to_owned()).collect();
     let all: Vec<&Vec<String>> = std::iter::once(&heading).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::sse::{Message, Parser};
 use super::{Client, Error};
+use crate::api::events::Row;
 use crate::api::filter::Filter;
-use crate::event::{Logged, Offset};
+use crate::event::Offset;
 
 /// The daemon sends something every 15 s; one that is silent for so long is gone.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -20,7 +21,7 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 #[derive(Debug, Clone, PartialEq)]
 pub enum Followed {
     /// An event.
-    Event(Box<Logged>),
+    Event(Box<Row>),
     /// Events that were not seen are not there any more.
     Gap {
         /// The first offset that is missing.
@@ -114,7 +115,7 @@ impl Follow {
             let gap: Gap = serde_json::from_str(&message.data).map_err(|error| self.client.malformed(error))?;
             return Ok(Followed::Gap { from: gap.from, until: gap.until });
         }
-        Ok(Followed::Event(Box::new(self.client.logged(&message.data)?)))
+        Ok(Followed::Event(Box::new(self.client.row(&message.data)?)))
     }
 }
 

@@ -3,9 +3,8 @@
 use uuid::Uuid;
 
 use super::{Client, Error};
-use crate::api::events::{self, Page};
+use crate::api::events::{self, Page, Row};
 use crate::api::filter::Filter;
-use crate::event::Logged;
 use crate::store::{self, Store};
 
 /// Either way to the same events.
@@ -42,10 +41,10 @@ impl Reader {
     }
 
     /// The event with that id.
-    pub async fn event(&self, id: Uuid) -> Result<Option<Logged>, Failed> {
+    pub async fn event(&self, id: Uuid) -> Result<Option<Row>, Failed> {
         match self {
             Self::Daemon(client) => Ok(client.event(id).await?),
-            Self::Store { store, .. } => Ok(store.event(id)?),
+            Self::Store { store, .. } => Ok(store.event(id)?.map(Row::new)),
         }
     }
 }
