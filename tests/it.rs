@@ -1,0 +1,7 @@
+//! Every test that needs more than one module, in one binary.
+
+mod it {
+    mod support;
+
+    mod jetstream;
+}

@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod events;
+pub(crate) mod nats;
+pub(crate) mod wait;
