@@ -1,11 +1,22 @@
 //! Watchpost watches supervised processes and long-running sessions, commits every event durably and in
 //! order, and delivers it. The modules stand in the order in which an event flows through them.
 
-pub mod api;
-pub mod cli;
-pub mod client;
-pub mod config;
 pub mod event;
-pub mod ingest;
-pub mod sink;
+
+pub mod config;
+
 pub mod store;
+
+pub mod ingest;
+
+mod nats;
+
+pub mod sink;
+
+pub mod deliver;
+
+pub mod api;
+
+pub mod client;
+
+pub mod cli;

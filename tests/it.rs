@@ -1,9 +1,9 @@
-//! The integration tests, in one binary.
+//! Every test that needs more than one module, in one binary.
 
 mod it {
+    mod support;
+
     mod api;
+    mod jetstream;
     mod store;
-    mod support {
-        pub(crate) mod log;
-    }
 }
