@@ -5,10 +5,13 @@
 //! | `GET /api/events` | a JSON array of events; the next page in `Link: rel="next"` |
 //! | `GET /api/events/{id}` | one event |
 //! | `GET /api/events/sse` | events as they come, as server-sent events |
+//! | `GET /api/sinks` | how far each sink is, and how it fares |
+//! | `/api/dead-letters…` | what was given up on; see [`dead_letters`] |
 //! | `GET /api/health`, `GET /health` | how everything fares |
 //!
 //! It never writes to the log, and each of its readers reads the store by itself, so a slow one delays nobody.
 
+pub mod dead_letters;
 mod error;
 pub mod events;
 pub mod filter;
@@ -16,18 +19,20 @@ mod follow;
 mod guard;
 mod health;
 mod server;
+mod sinks;
 mod sse;
 
 use std::io;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::deliver;
 use crate::event::Timestamp;
 use crate::store::Store;
 
@@ -48,6 +53,8 @@ pub struct Parts {
     pub prefixes: Vec<String>,
     /// The names of the sources.
     pub sources: Vec<String>,
+    /// The deliveries.
+    pub sinks: Vec<deliver::Handle>,
 }
 
 /// What every route has.
@@ -56,6 +63,7 @@ struct Inner {
     settings: config::Api,
     prefixes: Vec<String>,
     sources: Vec<String>,
+    sinks: Vec<deliver::Handle>,
     started: Timestamp,
     followers: Arc<Semaphore>,
     shutdown: CancellationToken,
@@ -65,12 +73,13 @@ type Shared = Arc<Inner>;
 
 /// Serves the API until `shutdown`; then lets requests that are being answered end, for at most 2 s.
 pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken) -> io::Result<()> {
-    let Parts { store, settings, prefixes, sources } = parts;
+    let Parts { store, settings, prefixes, sources, sinks } = parts;
     let shared = Arc::new(Inner {
         store,
         settings,
         prefixes,
         sources,
+        sinks,
         started: Timestamp::now(),
         followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
         shutdown: shutdown.clone(),
@@ -83,6 +92,12 @@ fn router(shared: Shared) -> Router {
         .route("/api/events", get(events::list))
         .route("/api/events/sse", get(sse::follow))
         .route("/api/events/{id}", get(events::show))
+        .route("/api/sinks", get(sinks::list))
+        .route("/api/dead-letters", get(dead_letters::list))
+        .route("/api/dead-letters/retry", post(dead_letters::retry_all))
+        .route("/api/dead-letters/stats", get(dead_letters::stats))
+        .route("/api/dead-letters/{id}", get(dead_letters::show).delete(dead_letters::discard))
+        .route("/api/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/api/health", get(health::whole))
         .route("/health", get(health::bare))
         .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "there is nothing under this path") })

@@ -2,12 +2,14 @@
 
 mod completions;
 mod config;
+mod dlq;
 mod events;
 mod exit;
 mod filter;
 mod line;
 mod out;
 mod reach;
+mod sinks;
 mod store;
 
 use std::process::ExitCode;
@@ -37,6 +39,8 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Events(events::Args),
+    Sinks(sinks::Args),
+    Dlq(dlq::Args),
     Store(store::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -70,6 +74,8 @@ impl Command {
     async fn run(&self, environment: &Environment, out: &mut Out) -> Outcome {
         match self {
             Self::Events(args) => events::run(args, environment, out).await,
+            Self::Sinks(args) => sinks::run(args, environment, out).await,
+            Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
             Self::Config(args) => config::run(args, environment, out),
             Self::Completions(args) => completions::run(args, out),

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Shared;
+use crate::deliver::Handle;
 use crate::event::source::SourceData;
 use crate::event::{Offset, StreamId, Timestamp};
 use crate::store::{self, Health, Limit, Store};
@@ -24,7 +25,18 @@ pub(super) struct Report {
     first_offset: Offset,
     next_offset: Offset,
     store: Health,
+    sinks: Vec<Sink>,
     sources: Vec<Source>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Sink {
+    name: String,
+    /// `up`; `down` when its last try failed; `unknown`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    lag_events: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -60,6 +72,10 @@ fn report(shared: &Shared) -> Report {
     for source in sources.iter().filter(|source| source.state != "up") {
         reasons.push(format!("source {}: {}", source.name, source.error.as_deref().unwrap_or("down")));
     }
+    let sinks: Vec<Sink> = shared.sinks.iter().map(sink).collect();
+    for sink in sinks.iter().filter(|sink| sink.state != "up") {
+        reasons.push(format!("sink {}: {}", sink.name, sink.error.as_deref().unwrap_or("down")));
+    }
     let range = shared.store.range();
     Report {
         status: if reasons.is_empty() { "ok" } else { "degraded" },
@@ -69,7 +85,23 @@ fn report(shared: &Shared) -> Report {
         first_offset: range.start,
         next_offset: range.end,
         store: health,
+        sinks,
         sources,
+    }
+}
+
+fn sink(handle: &Handle) -> Sink {
+    match handle.status() {
+        Ok(status) => Sink {
+            name: status.sink.to_string(),
+            state: if status.failures > 0 { "down" } else { "up" },
+            error: status.last_error.filter(|_| status.failures > 0).map(|error| error.message),
+            lag_events: status.lag_events,
+        },
+        Err(error) => {
+            let name = handle.watch().borrow().sink.to_string();
+            Sink { name, state: "unknown", error: Some(error.to_string()), lag_events: 0 }
+        }
     }
 }
 

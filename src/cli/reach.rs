@@ -121,6 +121,10 @@ impl From<Failed> for Failure {
         match failed {
             Failed::Daemon(error) => error.into(),
             Failed::Store(error) => error.into(),
+            Failed::Refused(error) => {
+                let exit = if error.status == 404 { Exit::Found } else { Exit::Unavailable };
+                Self::new(exit, error)
+            }
         }
     }
 }

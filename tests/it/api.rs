@@ -32,6 +32,7 @@ impl Server {
             settings,
             prefixes: vec!["core.process".into()],
             sources: vec!["main".into()],
+            sinks: Vec::new(),
         };
         let task = tokio::spawn(api::serve(listener, parts, shutdown.clone()));
         Self { log, url, shutdown, task }
