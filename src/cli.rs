@@ -1,5 +1,6 @@
 //! The command line. Each command has a file; what they share is here.
 
+mod adapter;
 mod completions;
 mod config;
 mod dlq;
@@ -7,12 +8,15 @@ mod events;
 mod exit;
 mod filter;
 mod line;
+mod log;
 mod out;
 mod reach;
+mod run;
 mod sinks;
 mod store;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -27,8 +31,15 @@ use crate::config::Environment;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// When to use colour; `auto` heeds NO_COLOR.
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    /// When to use colour: auto (on a terminal, unless NO_COLOR is set), always or never.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
     color: Colour,
     /// What to log to the standard error: error, warn, info, debug, or a filter such as watchpost=debug
     /// [env: WATCHPOST_LOG] [default: info for the daemon, else warn].
@@ -38,6 +49,8 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Run(run::Args),
+    Adapter(adapter::Args),
     Events(events::Args),
     Sinks(sinks::Args),
     Dlq(dlq::Args),
@@ -63,16 +76,30 @@ impl Cli {
     }
 
     fn start(&self, environment: &Environment, out: &mut Out) -> Outcome {
+        log::start(self.log.as_deref(), self.command.usual_log(), environment)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
-        runtime.block_on(self.command.run(environment, out))
+        let outcome = runtime.block_on(self.command.run(environment, out));
+        // After a forced drain a thread may hang in the disk: it is not waited for.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        outcome
     }
 }
 
 impl Command {
+    /// What is logged where nobody said: a daemon tells of its course, a command of what went wrong.
+    fn usual_log(&self) -> &'static str {
+        match self {
+            Self::Run(_) | Self::Adapter(_) => "warn,watchpost=info",
+            _ => "warn",
+        }
+    }
+
     /// Runs the command; what it has to say goes to `out`.
     async fn run(&self, environment: &Environment, out: &mut Out) -> Outcome {
         match self {
+            Self::Run(args) => run::run(args, environment).await,
+            Self::Adapter(args) => adapter::run(args, environment).await,
             Self::Events(args) => events::run(args, environment, out).await,
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,

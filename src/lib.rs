@@ -9,13 +9,15 @@ pub mod store;
 
 pub mod ingest;
 
-mod nats;
+pub mod nats;
 
 pub mod sink;
 
 pub mod deliver;
 
 pub mod api;
+
+pub mod daemon;
 
 pub mod client;
 

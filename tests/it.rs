@@ -4,6 +4,9 @@ mod it {
     mod support;
 
     mod api;
+    mod arrows;
+    mod cli;
+    mod daemon;
     mod jetstream;
     mod store;
 }

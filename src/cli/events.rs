@@ -154,10 +154,11 @@ pub(super) async fn follow(
 
 fn print(row: &Row, json: bool, clock: Clock, out: &mut Out) -> Result<(), Failure> {
     let colour = out.colour;
-    Ok(match json {
+    match json {
         true => out.line(&row.json)?,
         false => out.line(line(&row.logged.event, clock, colour))?,
-    })
+    }
+    Ok(())
 }
 
 fn show(id: Uuid, found: Option<Row>, json: bool, out: &mut Out) -> Outcome {

@@ -100,7 +100,8 @@ fn check(store: &Store, json: bool, out: &mut Out) -> Outcome {
         } else {
             format!("{} violations", report.violated)
         };
-        out.line(format!("{events} events in {streams} streams: {found}"))?;
+        let s = if streams == 1 { "" } else { "s" };
+        out.line(format!("{events} events in {streams} stream{s}: {found}"))?;
     }
     Ok(if report.violated == 0 { Exit::Ok } else { Exit::Found })
 }
