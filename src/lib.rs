@@ -2,7 +2,9 @@
 //! order, and delivers it. The modules stand in the order in which an event flows through them.
 
 pub mod config;
+pub mod deliver;
 pub mod event;
 pub mod ingest;
+pub mod nats;
 pub mod sink;
 pub mod store;

@@ -1,7 +1,8 @@
-//! Every test that needs more than one module, in one binary.
+//! The integration tests, in one binary.
 
 mod it {
     mod support;
 
     mod jetstream;
+    mod store;
 }
