@@ -3,6 +3,7 @@
 mod it {
     mod support;
 
+    mod consumer;
     mod jetstream;
     mod store;
 }
