@@ -217,6 +217,14 @@ impl Subscription {
         }
     }
 
+    /// Ends it, so that the server sends it nothing more. Dropped instead, what the server sends before it
+    /// notices comes again to a durable consumer only after the wait for acknowledgements (30 s).
+    pub async fn close(self) {
+        if let Some(source) = self.source {
+            source.close().await;
+        }
+    }
+
     fn lose(&mut self) {
         tracing::info!(stream = self.consumer.stream, "the connection to the stream was lost");
         self.source = None;

@@ -101,6 +101,15 @@ impl Source {
         Ok(pending)
     }
 
+    /// Tells the server that nobody reads any more, and waits until it knows.
+    pub(super) async fn close(mut self) {
+        drop(self.messages.take());
+        // Answered after all that was sent before it.
+        if let Err(error) = self.stream.get_info().await {
+            tracing::debug!(%error, "the server was not told that the subscription ends");
+        }
+    }
+
     /// The next message; `None` when the connection or the consumer is gone. May be dropped while it waits.
     pub(super) async fn next(&mut self) -> Option<jetstream::Message> {
         let messages = self.messages.as_mut()?;

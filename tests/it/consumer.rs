@@ -175,7 +175,7 @@ async fn what_is_given_back_comes_again_and_what_is_ended_does_not() {
     }
     seen.sort_unstable();
     assert_eq!(seen, [(0, 2), (2, 1)]);
-    drop(subscription);
+    subscription.close().await;
     publish(&context, &events::run(3, 1)).await;
     let mut again = consumer(&server).durable("worker", &Filter::all(), Start::All).await.expect("subscribed");
     assert_eq!(take(&mut again, 1).await, [3], "the server knows what was acknowledged");
