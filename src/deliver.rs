@@ -5,7 +5,6 @@
 //! said about when to come back, and a breaker that leaves a dead one alone. What is refused for good becomes
 //! a [`dead_letter`], durably, before the cursor moves over it. One delivery waits for no other.
 
-mod backoff;
 mod breaker;
 mod cursor;
 pub mod dead_letter;
@@ -24,10 +23,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::backoff::Backoff;
 use self::breaker::Breaker;
 use self::dead_letter::DeadLetter;
 use self::page::{Page, Pages};
+use crate::backoff::Backoff;
 use crate::event::{Logged, Offset, Timestamp};
 use crate::sink::{self, Cursor, Refused, Sent, Sink};
 use crate::store::{self, Store, Write};

@@ -9,11 +9,15 @@ pub mod store;
 
 pub mod ingest;
 
+mod backoff;
+
 pub mod nats;
 
 pub mod sink;
 
 pub mod deliver;
+
+pub mod consumer;
 
 pub mod api;
 

@@ -6,6 +6,7 @@ mod it {
     mod api;
     mod arrows;
     mod cli;
+    mod consumer;
     mod daemon;
     mod jetstream;
     mod store;

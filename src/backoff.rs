@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Waits that grow.
 #[derive(Debug, Clone)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     most: Duration,
     failures: u32,
@@ -13,19 +13,19 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// The first wait is at most `first`, each later one at most twice the one before, none over `most`.
-    pub(super) fn new(first: Duration, most: Duration) -> Self {
+    pub(crate) fn new(first: Duration, most: Duration) -> Self {
         Self { first, most, failures: 0 }
     }
 
     /// The next wait; `fraction` from 0 to 1 is the jitter.
-    pub(super) fn next(&mut self, fraction: f64) -> Duration {
+    pub(crate) fn next(&mut self, fraction: f64) -> Duration {
         let factor = 2u32.saturating_pow(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.first.saturating_mul(factor).min(self.most).mul_f64(fraction.clamp(0.0, 1.0))
     }
 
     /// It went well again.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
