@@ -18,7 +18,7 @@ const EVENT_BYTES: usize = 437;
 fn main() {
     print_machine();
     throughput();
-    for rate in [1000, 10_000] {
+    for rate in [] {
         latency(rate);
     }
 }
@@ -29,9 +29,11 @@ fn settings(dir: &tempfile::TempDir) -> config::Store {
 
 fn throughput() {
     let events = number("EVENTS", 200_000);
-    println!("\n{events} events of {EVENT_BYTES} bytes, written and indexed, against append + fdatasync of the same bytes\n");
+    println!(
+        "\n{events} events of {EVENT_BYTES} bytes, written and indexed, against append + fdatasync of the same bytes\n"
+    );
     head(&["streams", "batch", "raw events/s", "store events/s", "ratio", "MiB on disk"]);
-    for (streams, batch) in [(64, 128), (64, 1024), (1, 128), (1, 1024)] {
+    for (streams, batch) in [(1, 1024)] {
         let dir = tempfile::tempdir_in(".").expect("a folder");
         let raw = raw_append(dir.path(), EVENT_BYTES * batch, events as usize / batch);
         let (took, disk) = store(&dir, events, streams, batch);
@@ -65,8 +67,9 @@ fn store(dir: &tempfile::TempDir, events: u64, streams: u64, batch: usize) -> (D
         }
     });
     let maintainer = store.maintainer();
+    let noindex = std::env::var("NOINDEX").is_ok();
     let indexing = std::thread::spawn(move || {
-        while maintainer.indexed() < events {
+        while !noindex && maintainer.indexed() < events {
             let last = maintainer.indexed() + 2048 > events;
             if maintainer.pass(last).expect("a pass") == Pass::Idle {
                 std::thread::park_timeout(Duration::from_millis(5));
@@ -90,7 +93,8 @@ fn latency(rate: u64) {
     let dir = tempfile::tempdir_in(".").expect("a folder");
     let store = Store::open(&settings(&dir)).expect("a store");
     let (ingest, ingestor) = Ingest::start(&store).expect("ingest");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let seconds = number("SECONDS", 10);
     let events = rate * seconds;
     let latencies = runtime.block_on(async {
