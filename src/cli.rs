@@ -14,6 +14,7 @@ mod reach;
 mod run;
 mod sinks;
 mod store;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub struct Cli {
 enum Command {
     Run(run::Args),
     Adapter(adapter::Args),
+    Watch(watch::Args),
     Events(events::Args),
     Sinks(sinks::Args),
     Dlq(dlq::Args),
@@ -100,6 +102,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(args, environment).await,
             Self::Adapter(args) => adapter::run(args, environment).await,
+            Self::Watch(args) => watch::run(args, environment, out).await,
             Self::Events(args) => events::run(args, environment, out).await,
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,

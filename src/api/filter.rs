@@ -124,7 +124,7 @@ impl Filter {
         let mut subjects = self.subjects.clone();
         for process in &self.processes {
             for prefix in prefixes {
-                subjects.push(Pattern::parse(process_pattern(prefix, process))?);
+                subjects.push(Pattern::parse(process_pattern(prefix, process, "*"))?);
             }
         }
         Ok(Query {
@@ -140,11 +140,11 @@ impl Filter {
     }
 }
 
-/// `NAME` or `NAMESPACE/NAME` as a pattern of subjects.
-fn process_pattern(prefix: &str, process: &str) -> String {
+/// The subjects of a process, `NAME` or `NAMESPACE/NAME`, under a prefix, of one type or of any (`*`).
+pub fn process_pattern(prefix: &str, process: &str, kind: &str) -> String {
     match process.split_once('/') {
-        Some((namespace, name)) => format!("{prefix}.{}.{}.*", token(namespace), token(name)),
-        None => format!("{prefix}.*.{}.*", token(process)),
+        Some((namespace, name)) => format!("{prefix}.{}.{}.{kind}", token(namespace), token(name)),
+        None => format!("{prefix}.*.{}.{kind}", token(process)),
     }
 }
 

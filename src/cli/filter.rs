@@ -42,7 +42,7 @@ impl Args {
     }
 }
 
-fn kind(text: &str) -> Result<Kind, String> {
+pub(super) fn kind(text: &str) -> Result<Kind, String> {
     Kind::new(text).map_err(|error| error.expected)
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::config::load;
 use super::exit::{Exit, Failure};
+use super::run::flag;
 use crate::client::{self, Client, Failed, Reader};
 use crate::config::{Base, Environment, Flag, Listen, Secret, Settings};
 use crate::store::Store;
@@ -48,10 +49,14 @@ impl Args {
 
     /// The settings that these arguments, the file and the environment make.
     pub(super) fn settings(&self, environment: &Environment) -> Result<Settings, Failure> {
+        self.settings_with(environment, Vec::new())
+    }
+
+    /// The same with options of the command's own.
+    pub(super) fn settings_with(&self, environment: &Environment, own: Vec<Flag>) -> Result<Settings, Failure> {
         let config = self.config.clone().or_else(|| environment.get("WATCHPOST_CONFIG").map(PathBuf::from));
-        let word = self.store.as_ref().map(|dir| dir.to_string_lossy().into_owned());
-        let flags: Vec<Flag> =
-            word.into_iter().map(|word| Flag { name: "--store", path: "store.dir", word }).collect();
+        let store = self.store.as_ref().map(|dir| dir.to_string_lossy().into_owned());
+        let flags: Vec<Flag> = flag("--store", "store.dir", store).into_iter().chain(own).collect();
         let base = if config.is_some() { Base::Empty } else { Base::Adapter };
         load(config.as_deref(), base, environment, &flags)
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::config::load;
 use super::exit::{Exit, Failure, Outcome};
 use super::out::Out;
+use super::run::flag;
 use crate::config::{Base, Environment, Flag, Settings};
 use crate::store::{self, Stats, Store};
 
@@ -68,8 +69,8 @@ pub(super) fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outc
 
 fn settings(args: &Args, environment: &Environment) -> Result<Settings, Failure> {
     let config = args.config.clone().or_else(|| environment.get("WATCHPOST_CONFIG").map(PathBuf::from));
-    let flag = |dir: &PathBuf| Flag { name: "--store", path: "store.dir", word: dir.to_string_lossy().into() };
-    let flags: Vec<Flag> = args.store.iter().map(flag).collect();
+    let dir = args.store.as_ref().map(|dir| dir.to_string_lossy().into_owned());
+    let flags: Vec<Flag> = flag("--store", "store.dir", dir).into_iter().collect();
     load(config.as_deref(), Base::Empty, environment, &flags)
 }
 
