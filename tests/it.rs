@@ -10,4 +10,5 @@ mod it {
     mod daemon;
     mod jetstream;
     mod store;
+    mod watch;
 }

@@ -4,27 +4,15 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
-use watchpost::config;
 use watchpost::store::Store;
 
-use super::support::log::Log;
+use super::support::{daemon, log};
 
 /// A folder with a store of six events in it.
 async fn six_events() -> TempDir {
     let dir = tempfile::tempdir().expect("a folder");
-    let log = Log::on(Store::open(&settings(dir.path())).expect("a store"));
-    for (n, (name, kind)) in [("api", "started"), ("web", "started"), ("api", "healthy")].iter().enumerate() {
-        log.event(n as u64, name, kind).await;
-    }
-    for (n, (name, kind)) in [("web", "crashed"), ("web", "restarted"), ("web", "started")].iter().enumerate() {
-        log.event(n as u64 + 3, name, kind).await;
-    }
-    log.close();
+    log::six_events(&daemon::store(dir.path())).await;
     dir
-}
-
-fn settings(dir: &Path) -> config::Store {
-    config::Store { dir: dir.join("store"), min_free: 0, unsafe_fs: true, ..config::Store::default() }
 }
 
 /// A command that knows nothing of this machine but its store.
@@ -115,7 +103,7 @@ async fn a_store_is_checked_exported_imported_and_compacted() {
 #[test]
 fn dead_letters_and_sinks_of_a_store_without_any() {
     let dir = tempfile::tempdir().expect("a folder");
-    drop(Store::open(&settings(dir.path())).expect("a store"));
+    drop(Store::open(&daemon::store(dir.path())).expect("a store"));
     let told = |args: &[&str]| told(dir.path(), args);
     let id = "00000000-0000-4000-8000-000000000000";
     insta::assert_snapshot!(

@@ -1,5 +1,6 @@
 //! A log with events in it whose ids, times and order are known.
 
+use watchpost::config;
 use watchpost::event::process::{ProcessData, ProcessState};
 use watchpost::event::{Data, Draft, Kind, Origin, SenderId, Severity, StreamId, Subject, Timestamp};
 use watchpost::ingest::{Ingest, Ingestor};
@@ -32,6 +33,17 @@ impl Log {
     pub(crate) fn close(self) {
         self.ingestor.drain().expect("a quiet end");
     }
+}
+
+/// Makes a store of six events: two processes start, one becomes healthy, the other crashes and comes back.
+pub(crate) async fn six_events(settings: &config::Store) {
+    let log = Log::on(Store::open(settings).expect("a store"));
+    let events = [("api", "started"), ("web", "started"), ("api", "healthy")];
+    let more = [("web", "crashed"), ("web", "restarted"), ("web", "started")];
+    for (n, (name, kind)) in events.into_iter().chain(more).enumerate() {
+        log.event(n as u64, name, kind).await;
+    }
+    log.close();
 }
 
 /// Event number `n`, of the process `default/NAME`.
