@@ -4,5 +4,8 @@
 pub mod config;
 pub mod event;
 pub mod ingest;
+pub mod process_compose;
 pub mod sink;
+pub mod source;
+pub mod state;
 pub mod store;
