@@ -2,6 +2,7 @@
 //! order, and delivers it. The modules stand in the order in which an event flows through them.
 
 pub mod config;
+pub mod demo;
 pub mod event;
 pub mod ingest;
 pub mod process_compose;

@@ -1,5 +1,9 @@
 //! The integration tests, in one binary.
 
+// The accounts that some tests print are there to be read.
+#![allow(clippy::print_stdout)]
+
 mod it {
+    mod recordings;
     mod store;
 }

@@ -81,15 +81,8 @@ pub enum Class {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Up,
-        Self::Idle,
-        Self::Ended,
-        Self::Terminating,
-        Self::Restarting,
-        Self::Error,
-        Self::Skipped,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Up, Self::Idle, Self::Ended, Self::Terminating, Self::Restarting, Self::Error, Self::Skipped];
 }
 
 impl Process {
@@ -167,6 +160,14 @@ pub struct Frame {
     pub snapshot: bool,
     /// The process.
     pub state: Process,
+}
+
+/// The name of a replica without its number: `worker` of `worker-0`.
+pub fn base_name(replica: &str) -> &str {
+    match replica.rsplit_once('-') {
+        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
+        _ => replica,
+    }
 }
 
 fn dash() -> String {

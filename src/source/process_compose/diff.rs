@@ -1,6 +1,7 @@
 //! The difference between the last snapshot and a new one, as events: one pure function.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::clock::Mark;
 use super::hint::{Heard, Hint};
@@ -11,6 +12,9 @@ use super::walk::{Change, View, Walk};
 use crate::event::Timestamp;
 use crate::event::process::Reason;
 use crate::process_compose::{Class, Process};
+
+/// An answer can overtake the frames of what it shows; so long is waited for them where they matter.
+pub const SETTLE: Duration = Duration::from_millis(250);
 
 /// What one poll showed.
 #[derive(Debug, Clone)]
@@ -33,6 +37,8 @@ pub struct Poll {
     pub began: u64,
     /// When the last good poll was sent, on the same clock; `None` for the first one.
     pub last_sent: Option<u64>,
+    /// Frames have had [`SETTLE`] since the answer to come in too.
+    pub settled: bool,
 }
 
 /// The changes of one process, with the records to be saved along with them.
@@ -56,7 +62,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether an end is told that a frame on its way could make clear.
+    /// Whether an end is told that a frame which is still on its way could make clear.
     pub fn is_ambiguous(&self) -> bool {
         self.groups.iter().flat_map(|group| &group.changes).any(|change| change.data.ambiguous)
     }
@@ -115,7 +121,7 @@ pub fn diff(last: &Snapshot, hint: &Hint, poll: &Poll) -> Outcome {
 }
 
 fn is_whole(hint: &Hint, poll: &Poll) -> bool {
-    poll.last_sent.is_some_and(|sent| hint.is_whole_since(sent))
+    poll.settled && poll.last_sent.is_some_and(|sent| hint.is_whole_since(sent))
 }
 
 /// Frames by the name of the process.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::diff::Poll;
 use super::record::Record;
-use crate::process_compose::{Class, Process};
+use crate::process_compose::{Class, Process, base_name};
 
 /// The names that are new with the names that their processes had before.
 pub(super) fn find(records: &BTreeMap<String, Record>, poll: &Poll) -> BTreeMap<String, String> {
@@ -37,13 +37,5 @@ fn is_same(record: &Record, process: &Process, poll: &Poll) -> bool {
 
 /// `worker`, `worker-0` and `worker-00` are names of one process.
 fn are_siblings(a: &str, b: &str) -> bool {
-    base(a) == base(b) || a == base(b) || base(a) == b
-}
-
-/// A name without the number of its replica.
-pub(super) fn base(name: &str) -> &str {
-    match name.rsplit_once('-') {
-        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
-        _ => name,
-    }
+    base_name(a) == base_name(b) || a == base_name(b) || base_name(a) == b
 }

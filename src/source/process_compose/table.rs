@@ -159,7 +159,9 @@ fn from_closed(walk: &mut Walk<'_>, before: Option<Class>, now: Class) {
         }
         Class::Idle | Class::Skipped => {
             let listed = match now {
-                Class::Idle => matches!(before, None | Some(Class::Idle | Class::Ended | Class::Error | Class::Skipped)),
+                Class::Idle => {
+                    matches!(before, None | Some(Class::Idle | Class::Ended | Class::Error | Class::Skipped))
+                }
                 _ => matches!(before, None | Some(Class::Idle | Class::Skipped)),
             };
             walk.unlisted = !listed;
@@ -185,8 +187,7 @@ fn is_new(walk: &Walk<'_>, now: Class) -> bool {
         Class::Up => walk.view.seen.since(&record.seen).map(|elapsed| millis(record.process.age) + elapsed as i64),
         _ => Some(millis(record.process.age)),
     };
-    let young = settled.is_some()
-        && expected.is_some_and(|expected| millis(process.age) + AGE_SLACK < expected);
+    let young = settled.is_some() && expected.is_some_and(|expected| millis(process.age) + AGE_SLACK < expected);
     pid_changed || start_changed || rise != 0 || young
 }
 

@@ -89,8 +89,7 @@ impl World {
     }
 
     fn poll(&mut self, processes: &[Process]) -> Outcome {
-        let with_age =
-            |process: &Process| (process.name.clone(), self.with_age(process.clone(), self.now));
+        let with_age = |process: &Process| (process.name.clone(), self.with_age(process.clone(), self.now));
         let poll = Poll {
             source: "main".into(),
             life: time(self.life),
@@ -101,6 +100,7 @@ impl World {
             sent: self.now,
             began: self.life,
             last_sent: self.last_sent,
+            settled: true,
         };
         let outcome = diff(&self.last, &self.hint, &poll);
         let again = diff(&self.last, &self.hint, &poll);
@@ -146,7 +146,14 @@ mod erased {
 
 fn told(outcome: &Outcome) -> Vec<String> {
     let all = changes(outcome).into_iter().filter(|change| change.kind != kind::STATUS_CHANGED);
-    all.map(|change| if change.data.process == "p" { short(change) } else { format!("{}: {}", change.data.process, short(change)) }).collect()
+    all.map(|change| {
+        if change.data.process == "p" {
+            short(change)
+        } else {
+            format!("{}: {}", change.data.process, short(change))
+        }
+    })
+    .collect()
 }
 
 /// Polls one after the other; the events of the last one are compared.
@@ -207,10 +214,10 @@ fn idle_to_skipped_is_a_warning_and_nothing_more() {
     world.poll(&[p("Pending", 0, 0, 0)]);
     let outcome = world.poll(&[p("Skipped", 0, 0, 1)]);
     let changes = changes(&outcome);
-    assert_eq!(changes.iter().map(|c| (c.kind, &c.severity)).collect::<Vec<_>>(), [(
-        kind::STATUS_CHANGED,
-        &Severity::Warning
-    )]);
+    assert_eq!(
+        changes.iter().map(|c| (c.kind, &c.severity)).collect::<Vec<_>>(),
+        [(kind::STATUS_CHANGED, &Severity::Warning)]
+    );
 }
 
 #[test]
@@ -259,7 +266,8 @@ fn a_pid_that_comes_late_is_not_new() {
 
 #[test]
 fn up_to_up_restarted_by_hand_or_by_a_watch() {
-    let by = |by: &str| vec!["stopped inferred requested".into(), format!("restarted {by}"), "started inferred".into()];
+    let by =
+        |by: &str| vec!["stopped inferred requested".into(), format!("restarted {by}"), "started inferred".into()];
     let check = |polls: &[&[Process]], who: &str| {
         let expected = by(who);
         check(polls, &expected.iter().map(String::as_str).collect::<Vec<_>>());
@@ -474,12 +482,8 @@ fn health_counts_only_while_it_is_up() {
     check(&[&[r("Ready")], &[ready("Not Ready", p("Terminating", 5, 0, 0))]], &[]);
     // A new run begins without health.
     let new = ready("Ready", p("Running", 6, 1, 2));
-    let expected = [
-        "crashed inferred exit exit=2",
-        "restarted policy restarts=1 unseen=0",
-        "started inferred",
-        "healthy",
-    ];
+    let expected =
+        ["crashed inferred exit exit=2", "restarted policy restarts=1 unseen=0", "started inferred", "healthy"];
     check(&[&[r("Ready")], &[new]], &expected);
 }
 
@@ -492,7 +496,8 @@ fn severities_are_those_of_the_table() {
     world.poll(&[ready("Ready", up(5))]);
     assert_eq!(severities(&world.poll(&[ready("Not Ready", up(5))]))["unhealthy"], Severity::Warning);
     let crash = severities(&world.poll(&[p("Restarting", 5, 1, 2)]));
-    let expected = [("crashed", Severity::Error), ("restarted", Severity::Info), ("status_changed", Severity::Debug)];
+    let expected =
+        [("crashed", Severity::Error), ("restarted", Severity::Info), ("status_changed", Severity::Debug)];
     assert_eq!(crash, expected.into());
 }
 
@@ -570,8 +575,13 @@ fn short_runs_that_only_frames_showed_are_told_once() {
 fn a_frame_that_comes_late_invents_nothing() {
     let mut world = World::new().listening();
     world.poll(&[up(5)]);
-    assert_eq!(told(&world.poll(&[p("Restarting", 5, 1, 2)])), ["crashed exit exit=2", "restarted policy restarts=1 unseen=0"]);
-    for frame in [p("Terminating", 5, 0, 0), p("Restarting", 5, 0, 2), p("Completed", 5, 0, 2), p("Running", 5, 0, 0)] {
+    assert_eq!(
+        told(&world.poll(&[p("Restarting", 5, 1, 2)])),
+        ["crashed exit exit=2", "restarted policy restarts=1 unseen=0"]
+    );
+    for frame in
+        [p("Terminating", 5, 0, 0), p("Restarting", 5, 0, 2), p("Completed", 5, 0, 2), p("Running", 5, 0, 0)]
+    {
         world.hear(frame, 1);
     }
     assert!(told(&world.poll(&[p("Restarting", 5, 1, 2)])).is_empty());
