@@ -5,5 +5,7 @@
 
 mod it {
     mod recordings;
+    mod source;
     mod store;
+    mod support;
 }

@@ -1,6 +1,5 @@
 //! Serves a recording as the supervisor did, over HTTP and its WebSocket.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,8 +20,8 @@ use crate::process_compose::base_name;
 
 /// Plays one recording, from the first request on; cheap to clone.
 ///
-/// A poll waits for the next answer that was recorded, so that it never shows less than the frames that were
-/// sent before. Times and ages are shifted to the present, and scaled with the speed.
+/// A poll gets the last recorded answer with the frames since then laid over it, so that it never shows less
+/// than the frames that were sent before. Times and ages are shifted to the present, and scaled with the speed.
 #[derive(Clone)]
 pub struct Player(Arc<Shared>);
 
@@ -31,12 +30,12 @@ struct Shared {
     answers: Vec<(u64, Answer, Answer)>,
     /// What the stream of states did.
     stream: Vec<(u64, Event)>,
+    /// The part that is played: from the first connection to the end.
+    from_ms: u64,
     length_ms: u64,
     wall: Timestamp,
     speed: f64,
     start: OnceLock<(Instant, Timestamp)>,
-    /// The pair that was served last.
-    served: AtomicUsize,
     shutdown: CancellationToken,
 }
 
@@ -48,12 +47,12 @@ impl Player {
             recording.events.into_iter().partition(|(_, event)| matches!(event, Event::Answer(_)));
         Self(Arc::new(Shared {
             answers: pairs(answers),
+            from_ms: stream.iter().find(|(_, event)| *event == Event::Opened).map_or(0, |(t_ms, _)| *t_ms),
             stream,
             length_ms,
             wall: recording.wall,
             speed,
             start: OnceLock::new(),
-            served: AtomicUsize::new(0),
             shutdown: CancellationToken::new(),
         }))
     }
@@ -101,23 +100,25 @@ impl Shared {
     /// The time in the recording, in milliseconds. The first call starts it.
     fn now(&self) -> u64 {
         let (start, _) = self.start.get_or_init(|| (Instant::now(), Timestamp::now()));
-        (start.elapsed().as_secs_f64() * 1000.0 * self.speed) as u64
+        self.from_ms + (start.elapsed().as_secs_f64() * 1000.0 * self.speed) as u64
     }
 
     async fn until(&self, t_ms: u64) {
         self.now();
         if let Some((start, _)) = self.start.get() {
-            tokio::time::sleep_until(*start + Duration::from_secs_f64(t_ms as f64 / 1000.0 / self.speed)).await;
+            let after = t_ms.saturating_sub(self.from_ms) as f64 / 1000.0 / self.speed;
+            tokio::time::sleep_until(*start + Duration::from_secs_f64(after)).await;
         }
     }
 
-    /// The body as if it happened now.
-    fn retime(&self, body: &str) -> String {
-        let Ok(mut value) = serde_json::from_str(body) else { return body.to_owned() };
+    /// A frame as if it came now.
+    fn retime(&self, frame: &str) -> String {
+        let Ok(mut value) = serde_json::from_str(frame) else { return frame.to_owned() };
         self.retime_value(&mut value);
         value.to_string()
     }
 
+    /// Shifts and scales every time and duration in it.
     fn retime_value(&self, value: &mut Value) {
         match value {
             Value::Array(values) => values.iter_mut().for_each(|value| self.retime_value(value)),
@@ -142,15 +143,44 @@ impl Shared {
 
     fn shift(&self, time: Timestamp) -> Timestamp {
         let began = self.start.get().map_or(self.wall, |(_, began)| *began);
-        let after = time.as_millis() - self.wall.as_millis();
+        let after = time.as_millis() - self.wall.as_millis() - self.from_ms as i64;
         began.plus_millis((after as f64 / self.speed) as i64)
     }
 
-    fn respond(&self, answer: &Answer) -> Response {
-        let Some(status) = StatusCode::from_u16(answer.status).ok().filter(|_| answer.status != 0) else {
-            return gone();
-        };
-        (status, [(header::CONTENT_TYPE, "application/json")], self.retime(&answer.body)).into_response()
+    /// The last pair of answers; `None` while the supervisor was not there.
+    fn last(&self) -> Option<(u64, u64, &Answer, &Answer)> {
+        let now = self.now();
+        let last = self.answers.partition_point(|(t_ms, ..)| *t_ms <= now).checked_sub(1)?;
+        let (t_ms, processes, project) = &self.answers[last];
+        let there = processes.status == 200 && project.status == 200 && now <= self.length_ms;
+        there.then_some((now, *t_ms, processes, project))
+    }
+
+    /// Every process as it was at that time, by the answer and the frames after it.
+    fn processes(&self) -> Option<Value> {
+        let (now, since, answer, _) = self.last()?;
+        let mut body: Value = serde_json::from_str(&answer.body).ok()?;
+        let processes = body["data"].as_array_mut()?;
+        for process in processes.iter_mut().filter(|process| process["is_running"] == true) {
+            grow(&mut process["age"], now - since);
+        }
+        let from = self.stream.partition_point(|(t_ms, _)| *t_ms <= since);
+        let to = self.stream.partition_point(|(t_ms, _)| *t_ms <= now);
+        for (_, event) in self.stream.get(from..to).unwrap_or_default() {
+            let Event::Frame(text) = event else { continue };
+            let Ok(mut frame) = serde_json::from_str::<Value>(text) else { continue };
+            let state = frame["state"].take();
+            match processes.iter_mut().find(|process| process["name"] == state["name"]) {
+                Some(process) => *process = state,
+                None => processes.push(state),
+            }
+        }
+        Some(body)
+    }
+
+    fn respond(&self, mut body: Value) -> Response {
+        self.retime_value(&mut body);
+        axum::Json(body).into_response()
     }
 }
 
@@ -159,24 +189,29 @@ fn gone() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::CONNECTION, "close")]).into_response()
 }
 
+/// Adds milliseconds to nanoseconds.
+fn grow(nanos: &mut Value, millis: u64) {
+    if let Some(before) = nanos.as_u64() {
+        *nanos = json!(before + millis * 1_000_000);
+    }
+}
+
 async fn processes(State(Player(shared)): State<Player>) -> Response {
-    let now = shared.now();
-    let next = shared.answers.partition_point(|(t_ms, ..)| *t_ms < now);
-    let Some((t_ms, answer, _)) = shared.answers.get(next) else { return gone() };
-    shared.until(*t_ms).await;
-    shared.served.store(next, Ordering::Relaxed);
-    shared.respond(answer)
+    shared.processes().map_or_else(gone, |body| shared.respond(body))
 }
 
 async fn project(State(Player(shared)): State<Player>) -> Response {
-    let served = shared.served.load(Ordering::Relaxed);
-    shared.answers.get(served).map_or_else(gone, |(_, _, answer)| shared.respond(answer))
+    let project = shared.last().and_then(|(now, since, _, project)| {
+        let mut body: Value = serde_json::from_str(&project.body).ok()?;
+        grow(&mut body["upTime"], now - since);
+        Some(body)
+    });
+    project.map_or_else(gone, |body| shared.respond(body))
 }
 
 /// This was not recorded; the number of replicas is that of the names that belong together.
 async fn info(State(Player(shared)): State<Player>, Path(name): Path<String>) -> Response {
-    let body = shared.answers.get(shared.served.load(Ordering::Relaxed)).map(|(_, answer, _)| answer.body.as_str());
-    let processes: Value = body.and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    let processes = shared.processes().unwrap_or_default();
     let names = processes["data"].as_array().into_iter().flatten().filter_map(|process| process["name"].as_str());
     let replicas = names.filter(|other| base_name(other) == base_name(&name)).count();
     axum::Json(json!({ "name": name, "replicas": replicas })).into_response()

@@ -249,11 +249,11 @@ fn restarting_from_closed(walk: &mut Walk<'_>, before: Option<Class>) {
     let rise = process.restarts - walk.record.restarts;
     let again = before == Some(Class::Restarting);
     if again && walk.record.is_old(process.pid) {
-        // The run that was told of already; a count that is higher still is that of runs nobody saw.
+        // The run that was told of already; a count that is higher still is that of runs nobody saw, one
+        // that is lower has yet to rise.
         if rise > 0 {
             walk.restarted(RestartedBy::Policy, process.restarts, rise);
         }
-        walk.record.restarts = process.restarts;
         return;
     }
     walk.unlisted = matches!(before, Some(Class::Idle | Class::Terminating)) || (again && rise <= 0);

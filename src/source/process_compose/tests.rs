@@ -375,6 +375,17 @@ fn restarting_to_restarting() {
 }
 
 #[test]
+fn a_count_that_rises_late_is_told_once() {
+    let mut world = World::new().listening();
+    world.poll(&[up(5)]);
+    world.hear(p("Restarting", 5, 0, 2), 100);
+    let expected = ["crashed exit exit=2", "restarted policy restarts=1 unseen=0"];
+    assert_eq!(told(&world.poll(&[p("Restarting", 5, 0, 2)])), expected);
+    assert!(told(&world.poll(&[p("Restarting", 5, 1, 2)])).is_empty());
+    assert_eq!(told(&world.poll(&[p("Running", 6, 1, 2)])), ["started"]);
+}
+
+#[test]
 fn restarting_to_ended() {
     check(&[&[p("Restarting", 5, 1, 2)], &[p("Completed", 5, 1, 2)]], &[]);
     let expected = ["started inferred", "crashed exit exit=2"];
