@@ -3,11 +3,19 @@
 
 pub mod event;
 
+pub mod state;
+
 pub mod config;
 
 pub mod store;
 
 pub mod ingest;
+
+pub mod process_compose;
+
+pub mod source;
+
+pub mod demo;
 
 mod backoff;
 

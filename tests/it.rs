@@ -1,5 +1,8 @@
 //! Every test that needs more than one module, in one binary.
 
+// The accounts that some tests print are there to be read.
+#![allow(clippy::print_stdout)]
+
 mod it {
     mod support;
 
@@ -9,6 +12,8 @@ mod it {
     mod consumer;
     mod daemon;
     mod jetstream;
+    mod recordings;
+    mod source;
     mod store;
     mod watch;
 }

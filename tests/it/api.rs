@@ -12,7 +12,7 @@ use watchpost::client::{Client, Error, Followed};
 use watchpost::config::{Api, Listen, Secret};
 use watchpost::store::Store;
 
-use super::support::log::{Log, START};
+use super::support::history::{Log, START};
 
 struct Server {
     log: Log,

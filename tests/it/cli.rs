@@ -6,12 +6,12 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use watchpost::store::Store;
 
-use super::support::{daemon, log};
+use super::support::{daemon, history};
 
 /// A folder with a store of six events in it.
 async fn six_events() -> TempDir {
     let dir = tempfile::tempdir().expect("a folder");
-    log::six_events(&daemon::store(dir.path())).await;
+    history::six_events(&daemon::store(dir.path())).await;
     dir
 }
 

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use super::support::daemon::{Daemon, store, watchpost};
 use super::support::nats::Server;
-use super::support::{log, wait};
+use super::support::{history, wait};
 
 /// What a command printed, which must have gone well.
 fn lines(output: Output) -> Vec<String> {
@@ -16,7 +16,7 @@ fn lines(output: Output) -> Vec<String> {
 /// A daemon that has delivered six events.
 async fn delivered(nats: &Server) -> Daemon {
     let dir = tempfile::tempdir().expect("a folder");
-    log::six_events(&store(dir.path())).await;
+    history::six_events(&store(dir.path())).await;
     let daemon = Daemon::start(dir, &format!("jetstream: {{url: '{}'}}\n", nats.settings().nats.url));
     wait::until("all to be delivered", async || {
         let sinks = lines(watchpost(daemon.dir(), &["sinks", "--json"]));
