@@ -28,12 +28,13 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::deliver;
 use crate::event::Timestamp;
+use crate::source::process_compose::Status;
 use crate::store::Store;
 
 pub use error::Error;
@@ -51,8 +52,8 @@ pub struct Parts {
     pub settings: config::Api,
     /// What the subjects of processes begin with.
     pub prefixes: Vec<String>,
-    /// The names of the sources.
-    pub sources: Vec<String>,
+    /// The sources, each with its name.
+    pub sources: Vec<(String, watch::Receiver<Status>)>,
     /// The deliveries.
     pub sinks: Vec<deliver::Handle>,
 }
@@ -62,7 +63,7 @@ struct Inner {
     store: Store,
     settings: config::Api,
     prefixes: Vec<String>,
-    sources: Vec<String>,
+    sources: Vec<(String, watch::Receiver<Status>)>,
     sinks: Vec<deliver::Handle>,
     started: Timestamp,
     followers: Arc<Semaphore>,

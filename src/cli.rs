@@ -3,6 +3,7 @@
 mod adapter;
 mod completions;
 mod config;
+mod demo;
 mod dlq;
 mod events;
 mod exit;
@@ -58,6 +59,7 @@ enum Command {
     Dlq(dlq::Args),
     Store(store::Args),
     Config(config::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
 }
 
@@ -93,6 +95,7 @@ impl Command {
     fn usual_log(&self) -> &'static str {
         match self {
             Self::Run(_) | Self::Adapter(_) => "warn,watchpost=info",
+            Self::Demo(_) => "error",
             _ => "warn",
         }
     }
@@ -108,6 +111,7 @@ impl Command {
             Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
             Self::Config(args) => config::run(args, environment, out),
+            Self::Demo(args) => demo::run(args, out).await,
             Self::Completions(args) => completions::run(args, out),
         }
     }

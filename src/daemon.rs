@@ -15,6 +15,7 @@ mod tests;
 
 use std::io;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ use crate::deliver::{self, Delivery, Handle};
 use crate::event::Invalid;
 use crate::ingest::{Ingest, Ingestor};
 use crate::sink::jetstream;
+use crate::source;
+use crate::source::process_compose::{Source, Status};
 use crate::store::{self, Store};
 
 pub use notify::Notify;
@@ -46,6 +49,9 @@ pub enum Error {
         /// Why.
         error: io::Error,
     },
+    /// A source cannot be made.
+    #[error(transparent)]
+    Source(#[from] source::process_compose::Failed),
     /// A task has failed; everything was drained.
     #[error("{0}")]
     Failed(String),
@@ -72,7 +78,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Opens the store, and starts ingest, deliveries, the API and the sources, in this order. When it returns,
+    /// Opens the store, and starts ingest, deliveries, the sources and the API, in this order. When it returns,
     /// the daemon is ready.
     pub async fn start(settings: Settings, listener: Option<Listener>) -> Result<Self, Error> {
         let place = settings.store.clone();
@@ -84,19 +90,19 @@ impl Daemon {
         if let Some(jetstream) = &settings.jetstream {
             sinks.push(deliver_to_jetstream(jetstream, &store, &mut tasks)?);
         }
+        let sources = watch_supervisors(&settings, &store, &ingest, &mut tasks)?;
         if let Some(listener) = listener {
             let parts = Parts {
                 store: store.clone(),
                 settings: settings.api.clone(),
                 prefixes: settings.subject_prefixes(),
-                sources: settings.process_compose.iter().map(|source| source.name.clone()).collect(),
+                sources,
                 sinks,
             };
             tasks.spawn("api", Stage::Readers, |stop| async move {
                 api::serve(listener, parts, stop).await.map_err(|error| error.to_string())
             });
         }
-        drop(ingest);
         Ok(Self { settings, store, ingestor, tasks })
     }
 
@@ -169,6 +175,25 @@ pub async fn bind(settings: &Settings) -> Result<Option<Listener>, Error> {
         crate::config::Listen::Off => return Ok(None),
     };
     Listener::bind(&settings.api.listen).await.map_err(|error| Error::Listen { at, error })
+}
+
+/// Starts the sources; answers how each fares.
+fn watch_supervisors(
+    settings: &Settings,
+    store: &Store,
+    ingest: &Ingest,
+    tasks: &mut Tasks,
+) -> Result<Vec<(String, watch::Receiver<Status>)>, Error> {
+    let mut sources = Vec::new();
+    for supervisor in &settings.process_compose {
+        let name = supervisor.name.clone();
+        let source = Source::new(supervisor.clone(), store.clone(), ingest.clone())?;
+        sources.push((name.clone(), source.status()));
+        tasks.spawn(format!("source {name}"), Stage::Sources, |stop| async move {
+            source.run(stop).await.map_err(|error| error.to_string())
+        });
+    }
+    Ok(sources)
 }
 
 fn deliver_to_jetstream(settings: &JetStream, store: &Store, tasks: &mut Tasks) -> Result<Handle, Error> {

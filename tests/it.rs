@@ -11,6 +11,7 @@ mod it {
     mod cli;
     mod consumer;
     mod daemon;
+    mod demo;
     mod jetstream;
     mod recordings;
     mod source;

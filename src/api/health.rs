@@ -8,12 +8,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::Shared;
 use crate::deliver::Handle;
-use crate::event::source::SourceData;
-use crate::event::{Offset, StreamId, Timestamp};
-use crate::store::{self, Health, Limit, Store};
+use crate::event::{Offset, Timestamp};
+use crate::source::process_compose::Status;
+use crate::store::Health;
 
 /// How everything fares.
 #[derive(Debug, Clone, Serialize)]
@@ -42,7 +43,7 @@ struct Sink {
 #[derive(Debug, Clone, Serialize)]
 struct Source {
     name: String,
-    /// `up` or `down`, by the last that it told of itself.
+    /// `starting`, `up`, `failing`, `down` or `unauthorized`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -68,9 +69,9 @@ fn report(shared: &Shared) -> Report {
     if let Health::Full(reason) | Health::Recovering(reason) = &health {
         reasons.push(format!("store: {reason}"));
     }
-    let sources: Vec<Source> = shared.sources.iter().map(|name| source(&shared.store, name)).collect();
-    for source in sources.iter().filter(|source| source.state != "up") {
-        reasons.push(format!("source {}: {}", source.name, source.error.as_deref().unwrap_or("down")));
+    let sources: Vec<Source> = shared.sources.iter().map(source).collect();
+    for source in &sources {
+        reasons.extend(source.error.iter().map(|error| format!("source {}: {error}", source.name)));
     }
     let sinks: Vec<Sink> = shared.sinks.iter().map(sink).collect();
     for sink in sinks.iter().filter(|sink| sink.state != "up") {
@@ -105,19 +106,13 @@ fn sink(handle: &Handle) -> Sink {
     }
 }
 
-/// A source tells in its own stream when it goes down and when it is back.
-fn source(store: &Store, name: &str) -> Source {
-    match last_word(store, name) {
-        Ok(Some((kind, data))) if kind == "source_down" => {
-            Source { name: name.into(), state: "down", error: data.and_then(|data| data.error) }
-        }
-        Ok(_) => Source { name: name.into(), state: "up", error: None },
-        Err(error) => Source { name: name.into(), state: "unknown", error: Some(error.to_string()) },
-    }
-}
-
-fn last_word(store: &Store, name: &str) -> Result<Option<(String, Option<SourceData>)>, store::Error> {
-    let stream = StreamId::source(name)?;
-    let last = store.stream_back(&stream, u64::MAX, Limit::events(1))?;
-    Ok(last.first().map(|logged| (logged.event.kind.to_string(), logged.event.data.read().ok())))
+fn source((name, status): &(String, watch::Receiver<Status>)) -> Source {
+    let (state, error) = match &*status.borrow() {
+        Status::Starting => ("starting", None),
+        Status::Up => ("up", None),
+        Status::Failing(error) => ("failing", Some(error.clone())),
+        Status::Down(error) => ("down", Some(error.clone())),
+        Status::Unauthorized(error) => ("unauthorized", Some(error.clone())),
+    };
+    Source { name: name.clone(), state, error }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use watchpost::api::events::Row;
@@ -10,6 +11,7 @@ use watchpost::api::filter::{Filter, From};
 use watchpost::api::{self, Listener, Parts};
 use watchpost::client::{Client, Error, Followed};
 use watchpost::config::{Api, Listen, Secret};
+use watchpost::source::process_compose::Status;
 use watchpost::store::Store;
 
 use super::support::history::{Log, START};
@@ -17,6 +19,7 @@ use super::support::history::{Log, START};
 struct Server {
     log: Log,
     url: String,
+    source: watch::Sender<Status>,
     shutdown: CancellationToken,
     task: JoinHandle<std::io::Result<()>>,
 }
@@ -27,15 +30,16 @@ impl Server {
         let listener = Listener::bind(&settings.listen).await.expect("it binds").expect("a listener");
         let url = listener.url();
         let shutdown = CancellationToken::new();
+        let (source, status) = watch::channel(Status::Up);
         let parts = Parts {
             store: log.store.clone(),
             settings,
             prefixes: vec!["core.process".into()],
-            sources: vec!["main".into()],
+            sources: vec![("main".into(), status)],
             sinks: Vec::new(),
         };
         let task = tokio::spawn(api::serve(listener, parts, shutdown.clone()));
-        Self { log, url, shutdown, task }
+        Self { log, url, source, shutdown, task }
     }
 
     async fn local() -> Self {
@@ -265,17 +269,10 @@ async fn a_unix_socket_serves_too_and_leaves_no_file() {
 
 #[tokio::test]
 async fn health_says_what_is_down_and_why() {
-    use watchpost::event::{Data, Draft, Kind, Severity, StreamId, Subject};
     let server = Server::with_events(2).await;
     let (status, health) = server.json("/api/health").await;
     assert_eq!((status, &health["status"], &health["next_offset"]), (200, &"ok".into(), &2.into()), "{health}");
-    let kind = Kind::new("source_down").expect("a type");
-    let subject = Subject::source("main", &kind).expect("a subject");
-    let data = r#"{"source":"main","url":"http://x","failed_polls":3,"error":"connection refused"}"#;
-    let data = Data::parse(data.into()).expect("an object");
-    let stream = StreamId::source("main").expect("an id");
-    let draft = Draft::new(stream, kind, subject, Severity::Warning, data);
-    server.log.ingest.submit(watchpost::store::Submission::events(vec![draft])).await.expect("room");
+    server.source.send_replace(Status::Down("connection refused".into()));
     let (status, health) = server.json("/api/health").await;
     assert_eq!((status, &health["status"]), (200, &"degraded".into()));
     assert_eq!(health["reasons"], serde_json::json!(["source main: connection refused"]));
