@@ -6,7 +6,7 @@ use std::process::Command;
 const ROLE: &str = "WATCHPOST_FAULTS_ROLE";
 
 /// What such a process does, by name.
-const ROLES: &[(&str, fn())] = &[("raw", crate::powercut::raw::writer)];
+const ROLES: &[(&str, fn())] = &[(crate::writer::ROLE, crate::writer::play)];
 
 /// A command that starts this binary in a role, with `dir` as its folder.
 pub(crate) fn command(role: &str, dir: &Path) -> Command {

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::image::{self, Image};
 use super::journal::Record;
 use super::names::{self, Change, Names, Node};
+use crate::files::{self, Image};
 
 const PAGE: u64 = 4096;
 
@@ -147,7 +147,7 @@ impl Disk {
     /// A folder as it is now, all of it durable.
     pub(crate) fn load(root: &Path) -> std::io::Result<Self> {
         let mut disk = Self::default();
-        for entry in image::walk(root)? {
+        for entry in files::walk(root)? {
             match entry.content {
                 None => {
                     disk.folders.insert(entry.inode, entry.path.clone());

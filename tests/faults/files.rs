@@ -61,6 +61,7 @@ pub(crate) struct Image {
 impl Image {
     /// Writes it into an empty folder.
     pub(crate) fn write_to(&self, root: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(root)?;
         for folder in &self.folders {
             std::fs::create_dir_all(root.join(folder))?;
         }
