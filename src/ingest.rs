@@ -1,0 +1,121 @@
+//! Ingest: the one way into the store.
+//!
+//! Senders put submissions on a bounded bus; one thread assigns each event its place and applies batches of
+//! them, a second one makes what was applied durable, and only then is a sender answered. While the second
+//! syncs one batch the first applies the next, so the busier it is the larger the batches.
+
+mod bus;
+mod ingestor;
+
+use std::sync::Arc;
+
+use crate::event::Invalid;
+use crate::store::{self, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Receipt, Refused, Submission};
+
+pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS};
+pub use ingestor::Ingestor;
+
+use bus::{Bus, Reply};
+
+/// Why a submission was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bus is full: try later.
+    #[error("ingest is busy: try later")]
+    Full,
+    /// The disk is full, or the store's budget is used up: try later.
+    #[error("no room: {0}; try later")]
+    NoRoom(String),
+    /// The store is being opened again after an I/O error: try later.
+    #[error("the store is recovering: {0}; try later")]
+    Recovering(String),
+    /// It may be stored or not: send it again with the same id.
+    #[error("it is unknown whether it was stored: {0}; send it again with the same id")]
+    Unknown(String),
+    /// Something is wrong with it, and nothing of it is stored.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It is larger than one commit may be.
+    #[error(transparent)]
+    TooLarge(Invalid),
+    /// Ingest has stopped.
+    #[error("ingest has stopped")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same submission may go well later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Full | Self::NoRoom(_) | Self::Recovering(_) | Self::Unknown(_))
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NoRoom(reason) => Self::NoRoom(reason),
+            store::Error::Recovering(reason) => Self::Recovering(reason),
+            other => Self::Unknown(other.to_string()),
+        }
+    }
+}
+
+/// A handle to ingest; cheap to clone.
+#[derive(Clone)]
+pub struct Ingest {
+    bus: Arc<Bus>,
+}
+
+/// The answer that a submission will get once it is durable.
+#[derive(Debug)]
+pub struct Pending(tokio::sync::oneshot::Receiver<Reply>);
+
+impl Pending {
+    /// Waits for the answer.
+    pub async fn wait(self) -> Reply {
+        self.0.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+impl Ingest {
+    /// Puts a submission on the bus, or says at once that it is full.
+    pub fn try_submit(&self, submission: Submission) -> Result<Pending, Error> {
+        check_size(&submission)?;
+        self.bus.push(submission).map(Pending).map_err(|(error, _)| error)
+    }
+
+    /// Waits for room on the bus, then for durability. The receipts are in the order of the drafts.
+    ///
+    /// Dropped while it waits for durability, the submission is stored all the same.
+    pub async fn submit(&self, submission: Submission) -> Result<Vec<Receipt>, Error> {
+        check_size(&submission)?;
+        let mut submission = submission;
+        loop {
+            let room = self.bus.room();
+            match self.bus.push(submission) {
+                Ok(reply) => return Pending(reply).wait().await,
+                Err((Error::Full, back)) => submission = back,
+                Err((error, _)) => return Err(error),
+            }
+            room.await;
+        }
+    }
+
+    /// Waits until everything that was put on the bus before is durable.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.submit(Submission::default()).await.map(|_| ())
+    }
+}
+
+fn check_size(submission: &Submission) -> Result<(), Error> {
+    let (events, bytes) = (submission.drafts.len(), submission.size());
+    if events > MAX_BATCH_EVENTS {
+        let expected = format!("at most {MAX_BATCH_EVENTS} events in one commit, these are {events}");
+        return Err(Error::TooLarge(Invalid::new("events", "", expected)));
+    }
+    if bytes > MAX_BATCH_BYTES {
+        let expected = format!("at most {MAX_BATCH_BYTES} bytes in one commit, these are {bytes}");
+        return Err(Error::TooLarge(Invalid::new("events", "", expected)));
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! The bus: what has been sent and is not written yet, with a limit.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, oneshot};
+
+use super::Error;
+use crate::store::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Receipt, Submission};
+
+/// The most events that wait on the bus.
+pub const MAX_BUS_EVENTS: usize = 8192;
+/// The most bytes that wait on the bus.
+pub const MAX_BUS_BYTES: usize = 32 << 20;
+
+pub(super) type Reply = Result<Vec<Receipt>, Error>;
+
+/// A submission on its way, with who waits for its answer.
+pub(super) struct Item {
+    pub(super) submission: Submission,
+    pub(super) reply: oneshot::Sender<Reply>,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    events: usize,
+    bytes: usize,
+    closed: bool,
+    /// Set to wake the writer for another reason than a submission.
+    nudged: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Bus {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    room: Arc<Notify>,
+}
+
+/// What the writer is woken with.
+pub(super) enum Taken {
+    /// Submissions for one commit.
+    Batch(Vec<Item>),
+    /// Nothing came in the time given, or there is something else to look at.
+    Nothing,
+    /// The bus is closed and empty.
+    Closed,
+}
+
+impl Bus {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a submission on the bus; with no room it comes back.
+    pub(super) fn push(&self, submission: Submission) -> Result<oneshot::Receiver<Reply>, (Error, Submission)> {
+        let (events, bytes) = (submission.drafts.len(), submission.size());
+        let mut queue = self.queue();
+        if queue.closed {
+            return Err((Error::Closed, submission));
+        }
+        if queue.events + events > MAX_BUS_EVENTS || queue.bytes + bytes > MAX_BUS_BYTES {
+            return Err((Error::Full, submission));
+        }
+        let (reply, answer) = oneshot::channel();
+        queue.items.push_back(Item { submission, reply, bytes });
+        queue.events += events;
+        queue.bytes += bytes;
+        let first = queue.items.len() == 1;
+        drop(queue);
+        if first {
+            self.work.notify_one();
+        }
+        Ok(answer)
+    }
+
+    /// Resolves when room may have become; counts from the moment that it was made.
+    pub(super) fn room(&self) -> OwnedNotified {
+        self.room.clone().notified_owned()
+    }
+
+    /// Takes what fits into one commit, and waits for it at most so long.
+    pub(super) fn take(&self, wait: Duration) -> Taken {
+        let mut queue = self.queue();
+        while queue.items.is_empty() {
+            if queue.closed {
+                return Taken::Closed;
+            }
+            if std::mem::take(&mut queue.nudged) {
+                return Taken::Nothing;
+            }
+            let (woken, timeout) = self.work.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if timeout.timed_out() && queue.items.is_empty() && !queue.closed {
+                return Taken::Nothing;
+            }
+        }
+        let batch = queue.take_batch();
+        drop(queue);
+        self.room.notify_waiters();
+        Taken::Batch(batch)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue().items.is_empty()
+    }
+
+    /// Wakes the writer.
+    pub(super) fn nudge(&self) {
+        self.queue().nudged = true;
+        self.work.notify_one();
+    }
+
+    /// Takes no more; what is there is still written.
+    pub(super) fn close(&self) {
+        self.queue().closed = true;
+        self.work.notify_one();
+        self.room.notify_waiters();
+    }
+
+    /// Takes no more and drops what is there, so that nobody waits for an answer for ever.
+    pub(super) fn abandon(&self) {
+        self.close();
+        self.queue().items.clear();
+    }
+}
+
+impl Queue {
+    fn take_batch(&mut self) -> Vec<Item> {
+        let (mut batch, mut events, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(next) = self.items.front() {
+            let fits =
+                events + next.submission.drafts.len() <= MAX_BATCH_EVENTS && bytes + next.bytes <= MAX_BATCH_BYTES;
+            if !fits && !batch.is_empty() {
+                break;
+            }
+            let Some(item) = self.items.pop_front() else { break };
+            events += item.submission.drafts.len();
+            bytes += item.bytes;
+            batch.push(item);
+        }
+        self.events -= events;
+        self.bytes -= bytes;
+        batch
+    }
+}

@@ -1,0 +1,226 @@
+//! Proving the invariants of a store, and counting what is in it.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::engine::{Engine, Tree};
+use super::write::Head;
+use super::{Error, MAX_VALUE, Stats, Store, StreamInfo, index, parts, read};
+use crate::event::{Offset, StreamId};
+
+/// So many violations are told; more are only counted.
+const TOLD: usize = 100;
+
+/// What a check has found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Report {
+    /// Events that were read.
+    pub events: u64,
+    /// Streams that were read.
+    pub streams: u64,
+    /// What is wrong, a sentence each; the first hundred.
+    pub violations: Vec<String>,
+    /// How much is wrong in all.
+    pub violated: u64,
+}
+
+impl Report {
+    fn violation(&mut self, text: impl Into<String>) {
+        self.violated += 1;
+        if self.violations.len() < TOLD {
+            self.violations.push(text.into());
+        }
+    }
+}
+
+impl Store {
+    /// Reads everything and proves: each stream's seq is gapless and begins at its first seq, the log and the
+    /// streams' records and meta agree, cursors stand within the log, every record can be read, and no value
+    /// is over 6 KB. Takes a few seconds per million events.
+    pub fn check(&self) -> Result<Report, Error> {
+        let engine = self.shared.engine()?;
+        let mut report = Report::default();
+        let heads = check_streams(&*engine, &mut report)?;
+        check_log(&*engine, &heads, &mut report)?;
+        check_index(self, &*engine, &mut report)?;
+        check_cursors(self, &mut report)?;
+        check_values(&*engine, &mut report)?;
+        Ok(report)
+    }
+
+    /// Streams in the order of their ids, behind `after`.
+    pub fn streams(&self, after: Option<&StreamId>, limit: usize) -> Result<Vec<StreamInfo>, Error> {
+        let engine = self.shared.engine()?;
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_str().as_bytes().to_vec()));
+        engine
+            .range(Tree::SessionMeta, (from, Bound::Unbounded), false)
+            .take(limit)
+            .map(|pair| info(&pair?))
+            .collect()
+    }
+
+    /// Counts what is there; walks the streams, not the events.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let engine = self.shared.engine()?;
+        let streams = engine.range(Tree::SessionMeta, (Bound::Unbounded, Bound::Unbounded), false).count();
+        Ok(Stats {
+            first_offset: self.shared.first(),
+            next_offset: self.shared.end(),
+            streams: streams as u64,
+            live_bytes: self.shared.live_bytes(),
+            disk_bytes: engine.disk_bytes(),
+            free_bytes: self.shared.free(),
+            indexed: self.shared.indexed(),
+            ids: self.shared.ids.load(Ordering::Relaxed),
+        })
+    }
+}
+
+pub(super) fn info((key, value): &(Vec<u8>, Vec<u8>)) -> Result<StreamInfo, Error> {
+    let id = StreamId::new(String::from_utf8_lossy(key))?;
+    let Head { first_seq, next_seq, status } = Head::unpack(value)?;
+    Ok(StreamInfo { id, first_seq, next_seq, status })
+}
+
+/// Each stream's events against its meta.
+fn check_streams(engine: &dyn Engine, report: &mut Report) -> Result<HashMap<StreamId, StreamInfo>, Error> {
+    let mut heads = HashMap::new();
+    for pair in engine.range(Tree::SessionMeta, (Bound::Unbounded, Bound::Unbounded), false) {
+        let head = info(&pair?)?;
+        report.streams += 1;
+        let (id, mut next, mut last) = (&head.id, head.first_seq, None);
+        let read = read::visit_stream(engine, id, 0, |seq, packed| {
+            if seq != next {
+                report.violation(format!("{id}: seq {next} is missing, {seq} stands in its place"));
+            }
+            if last.is_some_and(|last| packed.offset <= last) {
+                report.violation(format!("{id}:{seq}: offset {} is not behind the one before", packed.offset));
+            }
+            if let Err(error) = packed.unpack(id, seq) {
+                report.violation(error.to_string());
+            }
+            (next, last) = (seq + 1, Some(packed.offset));
+            report.events += 1;
+            Ok(true)
+        });
+        if let Err(error) = read {
+            report.violation(format!("{id}: {error}"));
+        }
+        if next != head.next_seq {
+            report.violation(format!("{id}: the events end before seq {next}, the meta says {}", head.next_seq));
+        }
+        heads.insert(head.id.clone(), head);
+    }
+    let mut last = None;
+    for pair in engine.range(Tree::Events, (Bound::Unbounded, Bound::Unbounded), false) {
+        let (key, _) = pair?;
+        let name = key.split(|byte| *byte == b':').next().map(<[u8]>::to_vec);
+        if name == last {
+            continue;
+        }
+        let id = StreamId::new(String::from_utf8_lossy(name.as_deref().unwrap_or_default()));
+        if !id.as_ref().is_ok_and(|id| heads.contains_key(id)) {
+            report.violation(format!("events of the stream {id:?}, which has no meta"));
+        }
+        last = name;
+    }
+    Ok(heads)
+}
+
+/// The log against the streams: every event stands in it once, at its offset.
+fn check_log(engine: &dyn Engine, heads: &HashMap<StreamId, StreamInfo>, report: &mut Report) -> Result<(), Error> {
+    let mut next: Option<Offset> = None;
+    let mut logged: HashMap<StreamId, u64> = HashMap::new();
+    let mut count = 0;
+    for record in read::log_records(engine, 0) {
+        let (mut offset, spans) = record?;
+        if next.is_some_and(|next| offset < next) {
+            report.violation(format!("the log's record at {offset} overlaps the one before"));
+        }
+        for span in spans {
+            let Some(head) = heads.get(&span.session) else {
+                report.violation(format!("the log at {offset} names {}, which has no meta", span.session));
+                continue;
+            };
+            let expected = logged.insert(span.session.clone(), span.first_seq + span.count);
+            if expected.is_some_and(|expected| expected != span.first_seq) && span.first_seq > head.first_seq {
+                report.violation(format!("{}: the log goes on with seq {}", span.session, span.first_seq));
+            }
+            let end = span.first_seq + span.count;
+            read::visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
+                if seq < end {
+                    count += 1;
+                    if packed.offset != offset + (seq - span.first_seq) {
+                        let at = offset + (seq - span.first_seq);
+                        report
+                            .violation(format!("{}:{seq} stands at {at}, it says {}", span.session, packed.offset));
+                    }
+                }
+                Ok(seq + 1 < end)
+            })?;
+            offset += span.count;
+        }
+        next = Some(offset);
+    }
+    if count != report.events {
+        report.violation(format!("the log has {count} events, the streams have {}", report.events));
+    }
+    for (id, head) in heads {
+        let end = logged.get(id).copied();
+        if end.is_some_and(|end| end != head.next_seq) {
+            report.violation(format!("{id}: the log ends before seq {end:?}, the meta says {}", head.next_seq));
+        }
+    }
+    Ok(())
+}
+
+/// The index against the log: every zone begins where the one before ends, and none is beyond the log.
+fn check_index(store: &Store, engine: &dyn Engine, report: &mut Report) -> Result<(), Error> {
+    let mut last: Option<Offset> = None;
+    for zone in index::zones(engine)? {
+        if last.is_some_and(|last| last > zone.first) {
+            report.violation(format!("the index's zone at {} overlaps the one before", zone.first));
+        }
+        last = Some(zone.end);
+    }
+    if last.unwrap_or(0) > store.range().end {
+        report.violation(format!("the index has come to {last:?}, the log ends at {}", store.range().end));
+    }
+    Ok(())
+}
+
+fn check_cursors(store: &Store, report: &mut Report) -> Result<(), Error> {
+    let end = store.range().end;
+    for (name, value) in store.scan(Tree::Cursors, "", None, usize::MAX)? {
+        match serde_json::from_slice::<serde_json::Value>(&value).ok().and_then(|cursor| cursor["offset"].as_u64())
+        {
+            Some(offset) if offset <= end => {}
+            Some(offset) => report.violation(format!("the cursor {name} is at {offset}, the log ends at {end}")),
+            None => report.violation(format!("the cursor {name} cannot be read")),
+        }
+    }
+    Ok(())
+}
+
+fn check_values(engine: &dyn Engine, report: &mut Report) -> Result<(), Error> {
+    for tree in Tree::ALL {
+        for pair in engine.range(tree, (Bound::Unbounded, Bound::Unbounded), false) {
+            let (key, value) = pair?;
+            if value.len() > MAX_VALUE {
+                report.violation(format!("{}: {} has {} bytes", tree.name(), key.escape_ascii(), value.len()));
+            }
+        }
+    }
+    let side = [Tree::Sessions, Tree::Cursors, Tree::Folds, Tree::DeadLetters, Tree::Jobs, Tree::Snapshots];
+    for tree in side {
+        for pair in parts::whole(engine, tree, (Bound::Unbounded, Bound::Unbounded), false) {
+            if let Err(fault) = pair {
+                report.violation(fault.to_string());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The store's folder: who holds it, which format it has, and the synchronous flag of its file.
+//!
+//! | file | what |
+//! |---|---|
+//! | `lock` | held by the process whose id it has |
+//! | `format` | the format's version and who made it |
+//! | `db`, `conf`, `snap.*` | sled's own |
+
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags, statvfs};
+
+use super::Error;
+
+/// The format that this build reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// The folder, held until this is dropped.
+pub(super) struct Dir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Dir {
+    /// Makes the folder where it is missing, holds it, and checks what it is.
+    pub(super) fn hold(path: &Path, unsafe_fs: bool) -> Result<Self, Error> {
+        fs::create_dir_all(path).map_err(|e| io(path, "cannot be made", &e))?;
+        let lock = lock(path)?;
+        check_format(path)?;
+        set_synchronous(path, unsafe_fs)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes that the file system has left for us.
+    pub(super) fn free(&self) -> Option<u64> {
+        let stat = statvfs(&self.path).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+fn io(path: &Path, what: &str, error: &std::io::Error) -> Error {
+    Error::Io(format!("{} {what}: {error}", path.display()))
+}
+
+fn lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join("lock");
+    let opened = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+    let mut file = opened.map_err(|e| io(&path, "cannot be opened", &e))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            written.map_err(|e| io(&path, "cannot be written", &e))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let _ = file.rewind().and_then(|()| file.read_to_string(&mut pid));
+            Err(Error::Locked { dir: dir.to_owned(), pid: pid.trim().parse().ok() })
+        }
+        Err(TryLockError::Error(e)) => Err(io(&path, "cannot be locked", &e)),
+    }
+}
+
+fn check_format(dir: &Path) -> Result<(), Error> {
+    let path = dir.join("format");
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let word = text.split_whitespace().nth(1).unwrap_or_default();
+            let found = word.parse().map_err(|_| Error::Corrupt(format!("{}: {text:?}", path.display())))?;
+            if found > FORMAT { Err(Error::NewerFormat { found, known: FORMAT }) } else { Ok(()) }
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound && dir.join("db").metadata().is_ok_and(|db| db.len() > 0) => {
+            Err(Error::Corrupt(format!("{} has a database and no `format` file", dir.display())))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let text = format!("watchpost-store {FORMAT}\n");
+            write_durable(&path, &text).map_err(|e| io(&path, "cannot be written", &e))
+        }
+        Err(e) => Err(io(&path, "cannot be read", &e)),
+    }
+}
+
+/// Writes a small file so that either all of it is there after a crash, or nothing.
+fn write_durable(path: &Path, text: &str) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn sync_dir(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Makes every write to sled's file synchronous: its `flush` is none, and without this a power cut can take
+/// acknowledged events or the whole database with it.
+fn set_synchronous(dir: &Path, unsafe_fs: bool) -> Result<(), Error> {
+    let path = dir.join("db");
+    let fresh = !path.exists();
+    let opened = File::options().create(true).append(true).open(&path);
+    let file = opened.map_err(|e| io(&path, "cannot be opened", &e))?;
+    let flags = ioctl_getflags(&file);
+    let set = flags.and_then(|flags| {
+        if !flags.contains(IFlags::SYNC) && fresh {
+            ioctl_setflags(&file, flags | IFlags::SYNC)?;
+        }
+        Ok(ioctl_getflags(&file)?.contains(IFlags::SYNC))
+    });
+    if fresh {
+        let synced = file.sync_all().and_then(|()| sync_dir(dir));
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        synced.and_then(|()| sync_dir(parent)).map_err(|e| io(dir, "cannot be synced", &e))?;
+    }
+    match set {
+        Ok(true) => Ok(()),
+        _ if unsafe_fs => {
+            tracing::warn!(dir = %dir.display(), "no synchronous flag: a power cut can lose acknowledged events");
+            Ok(())
+        }
+        _ => Err(Error::UnsafeFs(dir.to_owned())),
+    }
+}

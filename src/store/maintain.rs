@@ -1,0 +1,59 @@
+//! Keeping the index up with the log.
+
+use std::sync::Arc;
+
+use super::engine::{Op, Tree};
+use super::shared::Shared;
+use super::{Error, Store, index, key, prune};
+
+/// What one pass has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// A block was indexed; there may be more.
+    Indexed,
+    /// There was nothing to do.
+    Idle,
+}
+
+/// Indexes what has become durable, a block at a time; beside the writer, in a thread of its own.
+pub struct Maintainer {
+    shared: Arc<Shared>,
+}
+
+impl Store {
+    /// The maintainer, of which there should be one.
+    pub fn maintainer(&self) -> Maintainer {
+        Maintainer { shared: self.shared.clone() }
+    }
+}
+
+impl Maintainer {
+    /// How many durable events the index has not reached.
+    pub fn behind(&self) -> u64 {
+        self.shared.end().saturating_sub(self.shared.indexed())
+    }
+
+    /// Indexes the next block. With `partial`, also one that is not full yet, as when the log has come to rest.
+    pub fn pass(&self, partial: bool) -> Result<Pass, Error> {
+        let behind = self.behind();
+        if behind == 0 || (behind < index::BLOCK && !partial) {
+            return Ok(Pass::Idle);
+        }
+        let engine = self.shared.engine()?;
+        let from = self.shared.indexed().max(self.shared.first());
+        let (mut ops, mut zone) = index::block(&*engine, from, self.shared.end())?;
+        if zone.end <= from {
+            return Ok(Pass::Idle);
+        }
+        if let Some(last) = self.shared.growing_zone().filter(|last| last.end == zone.first) {
+            zone.first = last.first;
+            zone.least_ts = zone.least_ts.min(last.least_ts);
+            zone.greatest_ts = zone.greatest_ts.max(last.greatest_ts);
+        }
+        ops.push(index::put_zone(&zone)?);
+        ops.push(Op::put(Tree::Index, prune::LIVE_BYTES, key::offset(self.shared.live_bytes())));
+        engine.apply(&ops)?;
+        self.shared.add_zone(zone);
+        Ok(Pass::Indexed)
+    }
+}

@@ -1,0 +1,177 @@
+//! Trimming: streams that never end lose their old head, and the disk budget is held.
+//!
+//! An event is trimmed when it is older than `store.keep_streams` and every required sink has confirmed it.
+//! Over the budget the oldest go first whatever their age, and at last also those that a required sink has
+//! not confirmed, which is counted and told. Sessions are never trimmed here.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use super::engine::{Engine, Op, Tree};
+use super::record::Span;
+use super::shared::Shared;
+use super::write::{Head, Writer};
+use super::{Error, Store, index, key, parts, read};
+use crate::event::{Class, Offset, StreamId, Timestamp};
+
+/// The end of the log, for when all of it has been trimmed.
+pub(super) const LOG_END: &[u8] = b"c log end";
+/// The bytes of events and log that are alive.
+pub(super) const LIVE_BYTES: &[u8] = b"c live bytes";
+
+/// sled's file settles at so many tenths of what is alive in it.
+const FILE_TENTHS: u64 = 26;
+/// From so many hundredths of the budget on, the oldest events are trimmed before their age.
+const TRIM_FROM: u64 = 90;
+/// One step takes so many records of the log.
+const STEP: usize = 64;
+
+impl Shared {
+    pub(super) fn live_bytes(&self) -> u64 {
+        u64::try_from(self.live_bytes.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    /// How many hundredths of the budget are used.
+    fn budget_used(&self) -> u64 {
+        let Some(max) = self.settings.max_bytes else { return 0 };
+        (self.live_bytes() * FILE_TENTHS / 10).saturating_mul(100) / max.max(1)
+    }
+
+    /// Why no more is taken, where the budget is used up.
+    pub(super) fn budget_exceeded(&self) -> Option<String> {
+        let used = self.budget_used();
+        let live = self.live_bytes();
+        (used >= 100)
+            .then(|| format!("{live} live bytes need {used} % of store.max_bytes, and nothing more can be trimmed"))
+    }
+}
+
+/// How far every required sink has confirmed; the end of the log where there is none.
+pub(super) fn confirmed(store: &Store) -> Result<Offset, Error> {
+    #[derive(serde::Deserialize)]
+    struct Cursor {
+        offset: Offset,
+        #[serde(default)]
+        required: bool,
+    }
+    let cursors = store.scan(Tree::Cursors, "", None, usize::MAX)?;
+    let cursors = cursors.iter().filter_map(|(_, value)| serde_json::from_slice::<Cursor>(value).ok());
+    Ok(cursors.filter(|cursor| cursor.required).map(|cursor| cursor.offset).min().unwrap_or(Offset::MAX))
+}
+
+/// One step of trimming while it is worked out.
+struct Step {
+    ops: Vec<Op>,
+    heads: HashMap<StreamId, u64>,
+    freed: u64,
+    events: u64,
+}
+
+impl Writer {
+    /// Trims a few records of the log; answers how many events went. To be called again until it is none.
+    ///
+    /// # Errors
+    /// As with [`Writer::apply`].
+    pub fn trim(&mut self, now: Timestamp) -> Result<u64, Error> {
+        let store = Store { shared: self.shared.clone() };
+        let (engine, confirmed) = (self.shared.engine()?, confirmed(&store)?);
+        let used = self.shared.budget_used();
+        let oldest = now.plus_millis(-(self.shared.settings.keep_streams.as_millis() as i64));
+        let before = if used >= TRIM_FROM { Timestamp::from_millis(i64::MAX) } else { oldest };
+        let confirmed = if used >= 100 { Offset::MAX } else { confirmed }.min(self.shared.end());
+        let mut step = Step { ops: Vec::new(), heads: HashMap::new(), freed: 0, events: 0 };
+        let mut first = None;
+        for record in read::log_records(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
+            let (offset, spans) = record?;
+            let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
+            let taken = end <= confirmed && step.take_record(&*engine, offset, &spans, before)?;
+            if !taken {
+                first.get_or_insert(offset);
+            }
+            if !taken && !spans.iter().any(|span| span.session.class() == Class::Session) {
+                break;
+            }
+            self.trimmed = end;
+        }
+        if step.ops.is_empty() {
+            return Ok(0);
+        }
+        self.finish(&*engine, step, used)
+    }
+
+    fn finish(&mut self, engine: &dyn Engine, mut step: Step, used: u64) -> Result<u64, Error> {
+        for (id, first_seq) in step.heads {
+            let head = self.head(engine, &id)?;
+            head.first_seq = head.first_seq.max(first_seq);
+            step.ops.push(Op::put(Tree::SessionMeta, id.as_str(), head.pack()?));
+        }
+        let first = self.shared.first();
+        step.ops.extend(index::trim(engine, first, 256)?);
+        step.ops.push(Op::put(Tree::Index, LOG_END, key::offset(self.next_offset())));
+        engine.apply(&step.ops)?;
+        self.shared.live_bytes.fetch_sub(step.freed as i64, Ordering::Relaxed);
+        let first = read::log_first(engine)?.unwrap_or(self.next_offset());
+        self.shared.set_first(first);
+        self.shared.forget_zones(first);
+        if used >= 100 {
+            tracing::warn!(
+                events = step.events,
+                "trimmed beyond what every required sink confirmed: store.max_bytes"
+            );
+        }
+        Ok(step.events)
+    }
+}
+
+impl Step {
+    /// Takes all trimmable spans of a record; whether the whole record could go.
+    fn take_record(
+        &mut self,
+        engine: &dyn Engine,
+        offset: Offset,
+        spans: &[Span],
+        before: Timestamp,
+    ) -> Result<bool, Error> {
+        let mut whole = true;
+        for span in spans {
+            whole &= self.take_span(engine, span, before)?;
+        }
+        if whole {
+            self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
+        }
+        Ok(whole)
+    }
+
+    fn take_span(&mut self, engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<bool, Error> {
+        if span.session.class() == Class::Session {
+            return Ok(false);
+        }
+        let stored = engine.get(Tree::SessionMeta, span.session.as_str().as_bytes())?;
+        let head = stored.map(|stored| Head::unpack(&stored)).transpose()?;
+        let end = span.first_seq + span.count;
+        if head.is_some_and(|head| head.first_seq >= end) {
+            return Ok(true);
+        }
+        let (mut old, mut keys) = (true, Vec::new());
+        read::visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
+            if seq < end {
+                old &= packed.observed < before.as_millis();
+                keys.push(seq);
+            }
+            Ok(old && seq + 1 < end)
+        })?;
+        if !old {
+            return Ok(false);
+        }
+        self.events += keys.len() as u64;
+        for key in keys.into_iter().map(|seq| key::event(&span.session, seq)) {
+            if let Some(stored) = engine.get(Tree::Events, &key)? {
+                self.freed += (key.len() + stored.len()) as u64;
+                parts::remove(Tree::Events, &key, 0, &stored, &mut self.ops);
+                self.ops.push(Op::remove(Tree::Events, key));
+            }
+        }
+        self.heads.insert(span.session.clone(), end);
+        Ok(true)
+    }
+}

@@ -1,0 +1,447 @@
+//! Writing: what becomes of a batch of submissions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::engine::{Engine, Op, Tree};
+use super::ids::{Ids, Place};
+use super::record::{self, MAX_RUN, Run, Span};
+use super::shared::Shared;
+use super::{
+    Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, key, parts, read, side,
+};
+use crate::event::{Draft, Event, Invalid, Offset, StreamId, Timestamp};
+
+/// So many streams' heads are kept in memory; the others are read again when they are written to.
+const MAX_HEADS: usize = 16_384;
+
+/// How long a head is between the first and the next seq of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    pub(super) first_seq: u64,
+    pub(super) next_seq: u64,
+    pub(super) status: Status,
+}
+
+impl Head {
+    pub(super) fn pack(&self) -> Result<Vec<u8>, Error> {
+        postcard::to_allocvec(self).map_err(|e| Error::Corrupt(e.to_string()))
+    }
+
+    pub(super) fn unpack(value: &[u8]) -> Result<Self, Error> {
+        postcard::from_bytes(value).map_err(|e| Error::Corrupt(format!("the meta of a stream: {e}")))
+    }
+}
+
+/// What is known of a stream as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SessionRecord {
+    pub(super) start: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) end: Option<Timestamp>,
+    pub(super) status: Status,
+}
+
+/// The one writer of a store.
+///
+/// It applies batches, which nobody sees yet, and [`Flusher::flush`] makes all that was applied durable and
+/// visible; the two may run at the same time in two threads.
+pub struct Writer {
+    pub(super) shared: Arc<Shared>,
+    /// How far trimming has looked since the store was opened.
+    pub(super) trimmed: Offset,
+    next: Offset,
+    observed: Timestamp,
+    heads: HashMap<StreamId, Head>,
+    ids: Ids,
+}
+
+/// Makes durable what was applied.
+#[derive(Clone)]
+pub struct Flusher {
+    shared: Arc<Shared>,
+}
+
+/// What became of one submission.
+pub type Outcome = Result<Vec<Receipt>, Refused>;
+
+/// A batch while it is being built.
+#[derive(Default)]
+struct Batch {
+    events: Vec<(Event, bool)>,
+    /// Events of the batch with a sender's id, by stream and id.
+    sent: HashMap<(StreamId, Uuid), usize>,
+    /// What each submission is answered: the events that it added, or the receipts of those it repeats.
+    answers: Vec<Result<Vec<Answer>, Refused>>,
+    writes: Vec<Op>,
+}
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Added(usize),
+    Repeats(usize),
+    Stored(Receipt),
+}
+
+impl Store {
+    /// The writer, of which there must be one.
+    pub fn writer(&self) -> Result<(Writer, Flusher), Error> {
+        let shared = self.shared.clone();
+        let mut writer = Writer {
+            shared: shared.clone(),
+            trimmed: 0,
+            next: 0,
+            observed: Timestamp::default(),
+            heads: HashMap::new(),
+            ids: Ids::default(),
+        };
+        writer.load()?;
+        Ok((writer, Flusher { shared }))
+    }
+}
+
+impl Flusher {
+    /// Makes everything durable that was applied before, up to the offset `end`, and wakes the readers.
+    pub fn flush(&self, end: Offset) -> Result<(), Error> {
+        self.shared.engine()?.flush()?;
+        self.shared.durable.send_if_modified(|durable| std::mem::replace(durable, end.max(*durable)) < end);
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn load(&mut self) -> Result<(), Error> {
+        let engine = self.shared.engine()?;
+        self.heads.clear();
+        self.next = read::log_end(&*engine)?;
+        self.ids = Ids::load(&*engine)?;
+        self.shared.ids.store(self.ids.total(), Ordering::Relaxed);
+        let last = Store { shared: self.shared.clone() }.log_back(self.next, Limit::events(1))?;
+        self.observed = last.first().map_or_else(Timestamp::default, |logged| logged.event.observed);
+        Ok(())
+    }
+
+    /// Drops the handle that failed, opens another one, and takes up from what is there.
+    pub fn recover(&mut self, reason: &str) -> Result<(), Error> {
+        self.shared.reopen(reason)?;
+        self.load()
+    }
+
+    /// The offset that the next event gets.
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// Refuses while there is no room, before anything is touched.
+    fn check_room(&self) -> Result<(), Error> {
+        let reason = match (self.shared.free(), self.shared.budget_exceeded()) {
+            (Some(free), _) if free < self.shared.settings.min_free => {
+                format!("{free} bytes are free, store.min_free is {}", self.shared.settings.min_free)
+            }
+            (_, Some(reason)) => reason,
+            _ => {
+                self.shared.set_health(Health::Ok);
+                return Ok(());
+            }
+        };
+        self.shared.set_health(Health::Full(reason.clone()));
+        Err(Error::NoRoom(reason))
+    }
+
+    /// Applies submissions in one atomic batch, in order; each is taken whole or refused whole.
+    ///
+    /// Nothing of it is durable or visible before the next flush.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] before anything was touched. [`Error::Io`] when it is unknown what became of it:
+    /// [`Writer::recover`] has to be called.
+    pub fn apply(&mut self, submissions: &[Submission]) -> Result<Vec<Outcome>, Error> {
+        self.check_room()?;
+        let engine = self.shared.engine()?;
+        self.observed = self.observed.max(Timestamp::now());
+        let mut batch = Batch::default();
+        for submission in submissions {
+            let answer = self.take(&*engine, submission, &mut batch)?;
+            batch.answers.push(answer);
+        }
+        let (offsets, mut ops) = self.place(&*engine, &batch)?;
+        ops.append(&mut batch.writes);
+        let end = self.next + batch.events.len() as u64;
+        self.remember(&batch, &offsets);
+        ops.extend(self.ids.roll(&*engine, end, self.observed)?);
+        if !ops.is_empty() {
+            engine.apply(&ops)?;
+        }
+        self.next = end;
+        self.shared.ids.store(self.ids.total(), Ordering::Relaxed);
+        let live: usize = ops.iter().filter(|op| matches!(op.tree, Tree::Events | Tree::Log)).map(Op::bytes).sum();
+        self.shared.live_bytes.fetch_add(live as i64, Ordering::Relaxed);
+        Ok(batch.receipts(&offsets))
+    }
+
+    /// Adds a submission to the batch; on refusal the batch is as it was.
+    fn take(
+        &mut self,
+        engine: &dyn Engine,
+        submission: &Submission,
+        batch: &mut Batch,
+    ) -> Result<Result<Vec<Answer>, Refused>, Error> {
+        let begin = batch.events.len();
+        let mut answers = Vec::with_capacity(submission.drafts.len());
+        for (index, draft) in submission.drafts.iter().enumerate() {
+            match self.take_draft(engine, draft, batch)? {
+                Ok(answer) => answers.push(answer),
+                Err(why) => {
+                    self.undo(begin, batch);
+                    return Ok(Err(why.at(index)));
+                }
+            }
+        }
+        if let Err(Error::Invalid(error)) = side::ops(engine, &submission.writes, &mut batch.writes) {
+            self.undo(begin, batch);
+            return Ok(Err(Refused::Invalid { index: submission.drafts.len(), error }));
+        }
+        Ok(Ok(answers))
+    }
+
+    fn take_draft(
+        &mut self,
+        engine: &dyn Engine,
+        draft: &Draft,
+        batch: &mut Batch,
+    ) -> Result<Result<Answer, Why>, Error> {
+        if let Err(error) = draft.validate() {
+            return Ok(Err(Why::Invalid(error)));
+        }
+        if batch.events.len() >= MAX_BATCH_EVENTS {
+            let expected = format!("at most {MAX_BATCH_EVENTS} events in one commit");
+            return Ok(Err(Why::Invalid(Invalid::new("events", "", expected))));
+        }
+        if let Some(sent) = &draft.id {
+            let id = sent.event_id(&draft.session);
+            if let Some(&earlier) = batch.sent.get(&(draft.session.clone(), id)) {
+                let same = differs(draft, &batch.events[earlier].0);
+                return Ok(same.map_or(Ok(Answer::Repeats(earlier)), |field| Err(Why::Conflict(field, id))));
+            }
+            if let Some(answer) = self.stored(engine, draft, id)? {
+                return Ok(answer);
+            }
+        }
+        let head = self.head(engine, &draft.session)?;
+        let seq = head.next_seq;
+        head.next_seq += 1;
+        let event = self.event(draft, seq);
+        let place = batch.events.len();
+        if draft.id.is_some() {
+            batch.sent.insert((draft.session.clone(), event.id), place);
+        }
+        batch.events.push((event, draft.id.is_some()));
+        Ok(Ok(Answer::Added(place)))
+    }
+
+    /// The answer to a draft whose id is there already.
+    fn stored(
+        &mut self,
+        engine: &dyn Engine,
+        draft: &Draft,
+        id: Uuid,
+    ) -> Result<Option<Result<Answer, Why>>, Error> {
+        for Place { offset, seq } in self.ids.find(engine, &draft.session, id)? {
+            let mut event = None;
+            read::visit_stream(engine, &draft.session, seq, |found, packed| {
+                if found == seq && packed.offset == offset {
+                    event = Some(packed.unpack(&draft.session, seq)?.event);
+                }
+                Ok(false)
+            })?;
+            let receipt = Receipt { id, offset, seq, duplicate: true };
+            match event {
+                Some(event) if event.id != id => {}
+                Some(event) => {
+                    let field = differs(draft, &event);
+                    return Ok(Some(
+                        field.map_or(Ok(Answer::Stored(receipt)), |field| Err(Why::Conflict(field, id))),
+                    ));
+                }
+                None if seq < self.head(engine, &draft.session)?.first_seq => {
+                    return Ok(Some(Ok(Answer::Stored(receipt))));
+                }
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn event(&self, draft: &Draft, seq: u64) -> Event {
+        Event {
+            id: draft.id.as_ref().map_or_else(Uuid::now_v7, |id| id.event_id(&draft.session)),
+            ts: draft.ts.unwrap_or(self.observed),
+            observed: self.observed,
+            session: draft.session.clone(),
+            seq,
+            kind: draft.kind.clone(),
+            subject: draft.subject.clone(),
+            severity: draft.severity.clone(),
+            origin: draft.origin.clone(),
+            correlation_id: draft.correlation_id,
+            trace: draft.trace.clone(),
+            hops: draft.hops,
+            data: draft.data.clone(),
+        }
+    }
+
+    fn undo(&mut self, begin: usize, batch: &mut Batch) {
+        for (event, _) in batch.events.drain(begin..).rev() {
+            batch.sent.remove(&(event.session.clone(), event.id));
+            if let Some(head) = self.heads.get_mut(&event.session) {
+                head.next_seq -= 1;
+            }
+        }
+    }
+
+    pub(super) fn head(&mut self, engine: &dyn Engine, id: &StreamId) -> Result<&mut Head, Error> {
+        if !self.heads.contains_key(id) {
+            let stored = engine.get(Tree::SessionMeta, id.as_str().as_bytes())?;
+            let fresh = Head { first_seq: 1, next_seq: 1, status: Status::Active };
+            let head = stored.map_or(Ok(fresh), |value| Head::unpack(&value))?;
+            self.heads.insert(id.clone(), head);
+        }
+        self.heads.get_mut(id).ok_or_else(|| Error::Corrupt(id.to_string()))
+    }
+
+    /// Gives each event its offset, a stream's events beside each other, and packs them.
+    fn place(&mut self, engine: &dyn Engine, batch: &Batch) -> Result<(Vec<Offset>, Vec<Op>), Error> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut group_of: HashMap<&StreamId, usize> = HashMap::new();
+        for (place, (event, _)) in batch.events.iter().enumerate() {
+            let group = *group_of.entry(&event.session).or_insert_with(|| {
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            groups[group].push(place);
+        }
+        let mut offsets = vec![0; batch.events.len()];
+        let (mut spans, mut ops) = (Vec::with_capacity(groups.len()), Vec::new());
+        let mut next = self.next;
+        for group in groups {
+            for &place in &group {
+                offsets[place] = next;
+                next += 1;
+            }
+            spans.push(pack_group(batch, &group, &offsets, &mut ops)?);
+        }
+        pack_log(self.next, &spans, &mut ops)?;
+        for span in &spans {
+            let key = span.session.as_str().as_bytes();
+            if span.first_seq == 1 {
+                let start = Timestamp::from_millis(span.least_ts);
+                let record = SessionRecord { start, end: None, status: Status::Active };
+                let record = serde_json::to_vec(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
+                parts::put(Tree::Sessions, key, &record, &mut ops);
+            }
+            let head = self.head(engine, &span.session)?.pack()?;
+            ops.push(Op::put(Tree::SessionMeta, key, head));
+        }
+        if self.heads.len() > MAX_HEADS {
+            self.heads.clear();
+        }
+        Ok((offsets, ops))
+    }
+
+    fn remember(&mut self, batch: &Batch, offsets: &[Offset]) {
+        for (&place, offset) in batch.sent.values().map(|place| (place, offsets[*place])) {
+            let event = &batch.events[place].0;
+            self.ids.insert(&event.session, event.id, Place { offset, seq: event.seq });
+        }
+    }
+}
+
+/// Packs one stream's events of a batch into records.
+fn pack_group(batch: &Batch, group: &[usize], offsets: &[Offset], ops: &mut Vec<Op>) -> Result<Span, Error> {
+    let first = &batch.events[group[0]].0;
+    let mut span = Span {
+        session: first.session.clone(),
+        first_seq: first.seq,
+        count: group.len() as u64,
+        least_ts: i64::MAX,
+        greatest_ts: i64::MIN,
+    };
+    let (mut run, mut begin) = (Run::default(), first.seq);
+    for &place in group {
+        let (event, sent_id) = &batch.events[place];
+        let packed = record::pack(event, offsets[place], *sent_id)?;
+        if !run.push(&packed) {
+            let full = std::mem::take(&mut run);
+            parts::put(Tree::Events, &key::event(&span.session, begin), &full.into_value(), ops);
+            begin = event.seq;
+            run.push(&packed);
+        }
+        span.least_ts = span.least_ts.min(event.ts.as_millis());
+        span.greatest_ts = span.greatest_ts.max(event.ts.as_millis());
+    }
+    parts::put(Tree::Events, &key::event(&span.session, begin), &run.into_value(), ops);
+    Ok(span)
+}
+
+/// Packs the spans of a batch into records of the log.
+fn pack_log(first: Offset, spans: &[Span], ops: &mut Vec<Op>) -> Result<(), Error> {
+    let mut offset = first;
+    // A span takes at most 128 + 35 bytes.
+    for spans in spans.chunks(MAX_RUN / 164) {
+        ops.push(Op::put(Tree::Log, key::offset(offset), record::pack_spans(spans)?));
+        offset += spans.iter().map(|span| span.count).sum::<u64>();
+    }
+    Ok(())
+}
+
+enum Why {
+    Invalid(Invalid),
+    Conflict(&'static str, Uuid),
+}
+
+impl Why {
+    fn at(self, index: usize) -> Refused {
+        match self {
+            Self::Invalid(error) => Refused::Invalid { index, error },
+            Self::Conflict(field, id) => Refused::Conflict { index, field, id },
+        }
+    }
+}
+
+/// The first field in which a draft differs from the event that was stored under its id.
+fn differs(draft: &Draft, event: &Event) -> Option<&'static str> {
+    let checks = [
+        ("type", draft.kind == event.kind),
+        ("subject", draft.subject == event.subject),
+        ("severity", draft.severity == event.severity),
+        ("ts", draft.ts.is_none_or(|ts| ts == event.ts)),
+        ("correlation_id", draft.correlation_id == event.correlation_id),
+        ("trace", draft.trace == event.trace),
+        ("data", draft.data == event.data || same_json(draft.data.get(), event.data.get())),
+    ];
+    checks.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
+}
+
+fn same_json(a: &str, b: &str) -> bool {
+    let parse = serde_json::from_str::<serde_json::Value>;
+    matches!((parse(a), parse(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+impl Batch {
+    fn receipts(self, offsets: &[Offset]) -> Vec<Outcome> {
+        let receipt = |place: usize, duplicate| {
+            let event = &self.events[place].0;
+            Receipt { id: event.id, offset: offsets[place], seq: event.seq, duplicate }
+        };
+        let answer = |answer: Answer| match answer {
+            Answer::Added(place) => receipt(place, false),
+            Answer::Repeats(place) => receipt(place, true),
+            Answer::Stored(receipt) => receipt,
+        };
+        self.answers.into_iter().map(|answers| Ok(answers?.into_iter().map(answer).collect())).collect()
+    }
+}
