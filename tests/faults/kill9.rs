@@ -76,7 +76,7 @@ fn wait_for_the_moment(mut running: Running, acks: &Path, rng: &mut StdRng) {
         }
         let ended = running.0.try_wait().expect("the writer is ours");
         assert!(ended.is_none(), "the writer ended by itself: {ended:?}");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_micros(rng.random_range(50..1000)));
     }
     assert!(opening, "no acknowledgement in {PATIENCE:?}");
 }

@@ -65,7 +65,7 @@ fn data(worker: u64, n: u64) -> Data {
 /// Event `n` of a worker.
 fn draft(worker: u64, n: u64) -> Draft {
     let kind = Kind::new("load_made").expect("a plain type");
-    let subject = Subject::new(format!("core.session.load-{worker}.load_made")).expect("a plain subject");
+    let subject = Subject::parse(format!("core.session.load-{worker}.load_made")).expect("a plain subject");
     let mut draft = Draft::new(stream(worker, n), kind, subject, Severity::Info, data(worker, n));
     draft.id = Some(SenderId::new(format!("{worker}-{n}")).expect("a plain id"));
     draft.ts = Some(Timestamp::from_millis(1_700_000_000_000 + n as i64));
@@ -81,7 +81,9 @@ fn submission(worker: u64, n: u64) -> Submission {
     for n in n..n + events {
         let draft = draft(worker, n);
         bytes += draft.size();
-        if bytes > MAX_BYTES && !submission.drafts.is_empty() || worker == SNAPSHOTS && !submission.drafts.is_empty() {
+        if bytes > MAX_BYTES && !submission.drafts.is_empty()
+            || worker == SNAPSHOTS && !submission.drafts.is_empty()
+        {
             break;
         }
         submission.drafts.push(draft);

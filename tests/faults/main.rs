@@ -4,6 +4,8 @@
 //! with a role, see `role.rs`. `POWERCUT_CUTS`, `KILLS` and `HISTORIES` say how much is done; `make soak`
 //! asks for more of each.
 
+#![allow(clippy::print_stdout, reason = "a run tells its figures")]
+
 mod files;
 mod kill9;
 mod load;

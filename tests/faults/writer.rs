@@ -68,9 +68,9 @@ pub(crate) fn play() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let (ingest, ingestor) = Ingest::start(store);
+        let (ingest, ingestor) = Ingest::start(&store).expect("ingest starts");
         let errors = load::run(ingest, work, acks).await;
         assert!(errors.is_empty(), "a healthy store refuses nothing: {errors:?}");
-        drop(ingestor);
+        ingestor.drain().expect("no thread has panicked");
     });
 }

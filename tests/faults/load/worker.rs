@@ -53,10 +53,8 @@ async fn send(
     let receipts = loop {
         match ingest.submit(submission(worker, n)).await {
             Ok(receipts) => break receipts,
-            Err(error @ (ingest::Error::Invalid { .. } | ingest::Error::Conflict { .. } | ingest::Error::Closed)) => {
-                panic!("worker {worker}, event {n}: {error}");
-            }
             Err(error) => {
+                assert!(error.is_retryable(), "worker {worker}, event {n}: {error}");
                 errors.send(error).expect("somebody counts the errors");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

@@ -179,7 +179,7 @@ impl Disk {
                 self.written(*inode, *token, *bytes, *synchronous);
             }
             Record::Sync { inode, token } => self.sync(*inode, *token),
-            Record::Synced { token, .. } => self.synced(*token),
+            Record::Synced { token } => self.synced(*token),
             Record::Truncate { inode, len } => {
                 let file = self.file(*inode);
                 self.step(Change::Truncate { file, len: *len });

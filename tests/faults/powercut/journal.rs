@@ -15,7 +15,7 @@ pub(crate) enum Record {
     /// A sync begins: it covers the writes that had ended by then.
     Sync { inode: u64, token: u64 },
     /// It has ended well.
-    Synced { inode: u64, token: u64 },
+    Synced { token: u64 },
     /// `sync_file_range`: nothing is durable by it.
     Range,
     /// A file's length was set.
@@ -59,7 +59,7 @@ fn read_one(input: &mut impl Read) -> io::Result<Option<Record>> {
         1 => Record::Write { inode, token, offset: at, data: first.into() },
         2 => Record::Written { inode, token, bytes: at as usize, synchronous },
         3 => Record::Sync { inode, token },
-        4 => Record::Synced { inode, token },
+        4 => Record::Synced { token },
         5 => Record::Range,
         6 => Record::Truncate { inode, len: at },
         7 => Record::Create { inode, path: text(&first) },
