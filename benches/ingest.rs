@@ -29,7 +29,9 @@ fn settings(dir: &tempfile::TempDir) -> config::Store {
 
 fn throughput() {
     let events = number("EVENTS", 200_000);
-    println!("\n{events} events of {EVENT_BYTES} bytes, written and indexed, against append + fdatasync of the same bytes\n");
+    println!(
+        "\n{events} events of {EVENT_BYTES} bytes, written and indexed, against append + fdatasync of the same bytes\n"
+    );
     head(&["streams", "batch", "raw events/s", "store events/s", "ratio", "MiB on disk"]);
     for (streams, batch) in [(64, 128), (64, 1024), (1, 128), (1, 1024)] {
         let dir = tempfile::tempdir_in(".").expect("a folder");
@@ -90,7 +92,8 @@ fn latency(rate: u64) {
     let dir = tempfile::tempdir_in(".").expect("a folder");
     let store = Store::open(&settings(&dir)).expect("a store");
     let (ingest, ingestor) = Ingest::start(&store).expect("ingest");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let seconds = number("SECONDS", 10);
     let events = rate * seconds;
     let latencies = runtime.block_on(async {

@@ -43,6 +43,13 @@ impl Dir {
         &self.path
     }
 
+    /// Removes the snapshots that sled had not written to their end when it was killed, cut off or out of room:
+    /// it takes one for the newest and opens no more. The one before is there as long as such a one is.
+    pub(super) fn remove_unfinished(&self) -> Result<(), Error> {
+        let unfinished = |name: &str| name.starts_with("snap.") && name.ends_with(".generating");
+        remove(&self.path, unfinished).map_err(|e| io(&self.path, "cannot be read", &e))
+    }
+
     /// Ends the making of a store, once sled has its files: until then a power cut may leave half of them,
     /// as sled never syncs its `conf`. Does nothing where the store was made before.
     pub(super) fn made(&self) -> Result<(), Error> {
@@ -113,15 +120,21 @@ fn begin(dir: &Path) -> Result<(), Error> {
 
 /// Removes sled's files.
 fn clear(dir: &Path) -> std::io::Result<()> {
+    remove(dir, |name| ["db", "conf", "blobs"].contains(&name) || name.starts_with("snap."))?;
+    sync_dir(dir)
+}
+
+/// Removes what has such a name.
+fn remove(dir: &Path, named: impl Fn(&str) -> bool) -> std::io::Result<()> {
     for entry in fs::read_dir(dir)? {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-        match name.to_string_lossy() {
-            name if name == "blobs" => fs::remove_dir_all(path)?,
-            name if name == "db" || name == "conf" || name.starts_with("snap.") => fs::remove_file(path)?,
-            _ => {}
+        let entry = entry?;
+        match entry.path() {
+            _ if !named(&entry.file_name().to_string_lossy()) => {}
+            path if entry.file_type()?.is_dir() => fs::remove_dir_all(path)?,
+            path => fs::remove_file(path)?,
         }
     }
-    sync_dir(dir)
+    Ok(())
 }
 
 /// Writes a small file so that either all of it is there after a crash, or nothing.

@@ -28,6 +28,7 @@ impl Place {
     fn open(&self) -> Result<Arc<dyn Engine>, Error> {
         match self {
             Self::Folder { dir, cache_bytes } => {
+                dir.remove_unfinished()?;
                 let sled = Sled::open(dir.path(), *cache_bytes)?;
                 dir.made()?;
                 Ok(Arc::new(sled))

@@ -80,3 +80,25 @@ fn wait_for_the_moment(mut running: Running, acks: &Path, rng: &mut StdRng) {
     }
     assert!(opening, "no acknowledgement in {PATIENCE:?}");
 }
+
+/// sled begins a snapshot under another name and takes that, half written, for the newest one.
+#[test]
+fn a_snapshot_of_sled_that_was_cut_off_is_no_hindrance() {
+    let scratch = crate::scratch();
+    let settings = writer::settings(scratch.path(), false);
+    drop(Store::open(&settings).expect("a store is made"));
+    std::fs::write(scratch.path().join("snap.7FFFFFFFFFFFFFFF.generating"), "half").expect("the file is made");
+    let store = Store::open(&settings).expect("the store opens");
+    load::prove(&store, &Ledger::default()).expect("the store is empty and clean");
+}
+
+#[test]
+fn a_store_whose_making_was_cut_off_is_made_again() {
+    let scratch = crate::scratch();
+    let settings = writer::settings(scratch.path(), false);
+    for (name, content) in [("making", ""), ("conf", "segment_size: 524288"), ("db", "half")] {
+        std::fs::write(scratch.path().join(name), content).expect("the file is made");
+    }
+    let store = Store::open(&settings).expect("the store is made");
+    load::prove(&store, &Ledger::default()).expect("the store is empty and clean");
+}
