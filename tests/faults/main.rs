@@ -9,6 +9,7 @@
 mod files;
 mod kill9;
 mod load;
+mod model;
 mod powercut;
 mod role;
 mod writer;
