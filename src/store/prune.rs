@@ -80,15 +80,10 @@ impl Writer {
         let before = if used >= TRIM_FROM { Timestamp::from_millis(i64::MAX) } else { oldest };
         let confirmed = if used >= 100 { Offset::MAX } else { confirmed }.min(self.shared.end());
         let mut step = Step { ops: Vec::new(), heads: HashMap::new(), freed: 0, events: 0 };
-        let mut first = None;
         for record in read::log_records(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
             let (offset, spans) = record?;
             let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
-            let taken = end <= confirmed && step.take_record(&*engine, offset, &spans, before)?;
-            if !taken {
-                first.get_or_insert(offset);
-            }
-            if !taken && !spans.iter().any(|span| span.session.class() == Class::Session) {
+            if end > confirmed || !step.take_record(&*engine, offset, &spans, before)? {
                 break;
             }
             self.trimmed = end;
@@ -124,7 +119,7 @@ impl Writer {
 }
 
 impl Step {
-    /// Takes all trimmable spans of a record; whether the whole record could go.
+    /// Takes all spans of a record but those of sessions, if they are old; whether nothing is left to take.
     fn take_record(
         &mut self,
         engine: &dyn Engine,
@@ -132,20 +127,17 @@ impl Step {
         spans: &[Span],
         before: Timestamp,
     ) -> Result<bool, Error> {
-        let mut whole = true;
-        for span in spans {
-            whole &= self.take_span(engine, span, before)?;
+        let mut done = true;
+        for span in spans.iter().filter(|span| span.session.class() != Class::Session) {
+            done &= self.take_span(engine, span, before)?;
         }
-        if whole {
+        if done && spans.iter().all(|span| span.session.class() != Class::Session) {
             self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
         }
-        Ok(whole)
+        Ok(done)
     }
 
     fn take_span(&mut self, engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<bool, Error> {
-        if span.session.class() == Class::Session {
-            return Ok(false);
-        }
         let stored = engine.get(Tree::SessionMeta, span.session.as_str().as_bytes())?;
         let head = stored.map(|stored| Head::unpack(&stored)).transpose()?;
         let end = span.first_seq + span.count;
