@@ -9,13 +9,20 @@ use watchpost::store::{Limit, Query, Store, Tree};
 use super::state::{Entry, KINDS, State, stream, time};
 use super::step::{STREAMS, Step};
 
-const PATTERNS: [&str; 6] = [
+const PATTERNS: [&str; 13] = [
+    "core.session.session-1.>",
+    "core.session.session-2.stopped",
+    "core.session.*.crashed",
+    "core.*.*.*",
+    "core.*.session-1.*",
+    "*.h1.>",
     "core.process.>",
     "core.process.ns0.*.*",
     "core.process.ns1.p1.started",
     "core.process.*.p3.*",
     "core.process.*.*.crashed",
     "hub.>",
+    "core.session.>",
 ];
 
 /// Holds a page against what should be on it.

@@ -37,10 +37,15 @@ pub(super) struct Entry {
 /// What a sender sends; `n` makes its content unlike any other.
 pub(super) fn draft(sent: &Sent, n: usize) -> Draft {
     let kind = KINDS[usize::from(sent.kind) % KINDS.len()];
-    let subject = format!("core.process.ns{}.p{}.{kind}", sent.kind % 2, sent.kind % 5);
+    let stream = stream(sent.stream);
+    let subject = match stream.class() {
+        Class::Session => format!("core.session.{stream}.{kind}"),
+        Class::Hub => format!("hub.h{}.builds.{kind}", sent.kind % 2),
+        _ => format!("core.process.ns{}.p{}.{kind}", sent.kind % 2, sent.kind % 5),
+    };
     let data = format!(r#"{{"n":{n},"pad":"{}"}}"#, "x".repeat(sent.size));
     let mut draft = Draft::new(
-        stream(sent.stream),
+        stream,
         Kind::new(kind).expect("a plain type"),
         Subject::parse(subject).expect("a plain subject"),
         Severity::Info,
