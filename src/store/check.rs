@@ -166,7 +166,8 @@ fn check_log(engine: &dyn Engine, heads: &HashMap<StreamId, StreamInfo>, report:
     }
     for (id, head) in heads {
         let end = logged.get(id).copied();
-        if end.is_some_and(|end| end != head.next_seq) {
+        // Of a stream that is trimmed to its end, the log may still have a record that it shares with another.
+        if end.is_some_and(|end| end != head.next_seq) && head.first_seq < head.next_seq {
             report.violation(format!("{id}: the log ends before seq {end:?}, the meta says {}", head.next_seq));
         }
     }

@@ -16,13 +16,13 @@ fn log_record((key, value): (Vec<u8>, Vec<u8>)) -> Result<LogRecord, Error> {
     Ok((offset, record::unpack_spans(&value)?))
 }
 
-/// The end of what has been applied to the log.
+/// The end of what has been applied to the log; an offset is never given twice, also when the last events have
+/// been trimmed.
 pub(super) fn log_end(engine: &dyn Engine) -> Result<Offset, Error> {
+    let trimmed = engine.get(Tree::Index, super::prune::LOG_END)?.as_deref().and_then(key::number).unwrap_or(0);
     let last = engine.range(Tree::Log, (Bound::Unbounded, Bound::Unbounded), true).next().transpose()?;
-    let Some((first, spans)) = last.map(log_record).transpose()? else {
-        return Ok(engine.get(Tree::Index, super::prune::LOG_END)?.as_deref().and_then(key::number).unwrap_or(0));
-    };
-    Ok(first + spans.iter().map(|span| span.count).sum::<u64>())
+    let Some((first, spans)) = last.map(log_record).transpose()? else { return Ok(trimmed) };
+    Ok(trimmed.max(first + spans.iter().map(|span| span.count).sum::<u64>()))
 }
 
 /// The first offset that the log still has.

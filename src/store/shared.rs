@@ -27,7 +27,12 @@ enum Place {
 impl Place {
     fn open(&self) -> Result<Arc<dyn Engine>, Error> {
         match self {
-            Self::Folder { dir, cache_bytes } => Ok(Arc::new(Sled::open(dir.path(), *cache_bytes)?)),
+            Self::Folder { dir, cache_bytes } => {
+                dir.remove_unfinished()?;
+                let sled = Sled::open(dir.path(), *cache_bytes)?;
+                dir.made()?;
+                Ok(Arc::new(sled))
+            }
             Self::Memory(disk) => Ok(Arc::new(disk.open())),
         }
     }

@@ -201,11 +201,16 @@ impl Writer {
                 }
             }
         }
-        if let Err(Error::Invalid(error)) = side::ops(engine, &submission.writes, &mut batch.writes) {
-            self.undo(begin, batch);
-            return Ok(Err(Refused::Invalid { index: submission.drafts.len(), error }));
+        let writes = batch.writes.len();
+        match side::ops(engine, &submission.writes, &mut batch.writes) {
+            Ok(()) => Ok(Ok(answers)),
+            Err(Error::Invalid(error)) => {
+                batch.writes.truncate(writes);
+                self.undo(begin, batch);
+                Ok(Err(Refused::Invalid { index: submission.drafts.len(), error }))
+            }
+            Err(error) => Err(error),
         }
-        Ok(Ok(answers))
     }
 
     fn take_draft(
