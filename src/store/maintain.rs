@@ -33,6 +33,11 @@ impl Maintainer {
         self.shared.end().saturating_sub(self.shared.indexed())
     }
 
+    /// How far the index has come.
+    pub fn indexed(&self) -> crate::event::Offset {
+        self.shared.indexed()
+    }
+
     /// Indexes the next block. With `partial`, also one that is not full yet, as when the log has come to rest.
     pub fn pass(&self, partial: bool) -> Result<Pass, Error> {
         let behind = self.behind();

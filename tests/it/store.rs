@@ -166,8 +166,8 @@ async fn a_query_finds_what_a_filter_over_everything_finds() {
     ingest.flush().await.expect("durable");
     let maintainer = store.maintainer();
     for indexed in [false, true] {
-        while indexed && maintainer.behind() > 100 {
-            maintainer.pass(true).expect("a pass");
+        while indexed && maintainer.behind() >= 2048 {
+            maintainer.pass(false).expect("a pass");
         }
         for pattern in [
             None,
