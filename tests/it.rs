@@ -4,6 +4,8 @@ mod it {
     mod support;
 
     mod consumer;
+    mod delivery;
     mod jetstream;
+    mod nats_auth;
     mod store;
 }
