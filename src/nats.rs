@@ -5,7 +5,7 @@
 //! [`Connection::lost`], makes another and finds out what arrived.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
@@ -44,39 +44,40 @@ pub(crate) struct Connection {
     pub(crate) client: Client,
     /// Cancelled when the connection breaks.
     pub(crate) lost: CancellationToken,
-    complaint: Arc<Mutex<Option<String>>>,
+    /// Cancelled when the server says that something is not permitted, which it does apart from any request.
+    pub(crate) denied: CancellationToken,
+    denial: Arc<Mutex<String>>,
 }
 
 impl Connection {
     /// Connects and proves who we are, within 5 s for each server of the URL.
     pub(crate) async fn open(settings: &Nats) -> Result<Self, Error> {
         let servers = servers(&settings.url)?;
-        let lost = CancellationToken::new();
-        let complaint = Arc::new(Mutex::new(None));
-        let options = options(settings, servers.len())?.event_callback({
-            let (lost, complaint) = (lost.clone(), Arc::clone(&complaint));
+        let (lost, denied) = (CancellationToken::new(), CancellationToken::new());
+        let denial = Arc::new(Mutex::new(String::new()));
+        let options = options(settings, &servers)?.event_callback({
+            let (lost, denied, denial) = (lost.clone(), denied.clone(), Arc::clone(&denial));
             move |event| {
-                note(&event, &lost, &complaint);
+                note(&event, &lost, &denied, &denial);
                 std::future::ready(())
             }
         });
         let client = options.connect(servers).await.map_err(|error| classify(&settings.url, &error))?;
-        Ok(Self { client, lost, complaint })
+        Ok(Self { client, lost, denied, denial })
     }
 
-    /// What the server last complained of (a missing permission), which it says apart from any request.
-    pub(crate) fn complaint(&self) -> Option<String> {
-        self.complaint.lock().ok()?.clone()
+    /// What is not permitted, by the server's own words.
+    pub(crate) fn denial(&self) -> String {
+        self.denial.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn note(event: &Event, lost: &CancellationToken, complaint: &Mutex<Option<String>>) {
+fn note(event: &Event, lost: &CancellationToken, denied: &CancellationToken, denial: &Mutex<String>) {
     match event {
         Event::Disconnected | Event::Closed => lost.cancel(),
-        Event::ServerError(error) => {
-            if let Ok(mut complaint) = complaint.lock() {
-                *complaint = Some(error.to_string());
-            }
+        Event::ServerError(error) if error.to_string().to_ascii_lowercase().contains("permission") => {
+            *denial.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+            denied.cancel();
         }
         _ => {}
     }
@@ -92,13 +93,13 @@ fn servers(url: &str) -> Result<Vec<ServerAddr>, Error> {
     url.split(',').map(parse).collect()
 }
 
-fn options(settings: &Nats, servers: usize) -> Result<ConnectOptions, Error> {
+fn options(settings: &Nats, servers: &[ServerAddr]) -> Result<ConnectOptions, Error> {
     let options = ConnectOptions::new()
         .name(&settings.name)
         .connection_timeout(TIMEOUT)
         .request_timeout(Some(TIMEOUT))
         .ping_interval(Duration::from_secs(10))
-        .max_reconnects(servers)
+        .max_reconnects(servers.len())
         .require_tls(settings.tls);
     let options = match &settings.ca_file {
         Some(file) => {
@@ -108,7 +109,7 @@ fn options(settings: &Nats, servers: usize) -> Result<ConnectOptions, Error> {
         None => options,
     };
     Ok(match &settings.auth {
-        NatsAuth::None => options,
+        NatsAuth::None => by_url(options, servers),
         NatsAuth::User { user, password } => options.user_and_password(user.clone(), password.expose().into()),
         NatsAuth::Token(token) => options.token(token.expose().into()),
         NatsAuth::Nkey(file) => options.nkey(read(file)?.trim().into()),
@@ -117,6 +118,16 @@ fn options(settings: &Nats, servers: usize) -> Result<ConnectOptions, Error> {
             options.credentials(&text).map_err(|error| unreadable(file, &error))?
         }
     })
+}
+
+/// What the first URL that says something says: `user:password@`, or `token@`. The client leaves that to us.
+fn by_url(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
+    let said = servers.iter().find_map(|server| Some((server.username()?, server.password())));
+    match said {
+        Some((user, Some(password))) => options.user_and_password(user.into(), password.into()),
+        Some((token, None)) => options.token(token.into()),
+        None => options,
+    }
 }
 
 fn read(file: &Path) -> Result<String, Error> {

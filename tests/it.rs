@@ -11,8 +11,10 @@ mod it {
     mod cli;
     mod consumer;
     mod daemon;
+    mod delivery;
     mod demo;
     mod jetstream;
+    mod nats_auth;
     mod recordings;
     mod source;
     mod store;

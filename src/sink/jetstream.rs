@@ -64,10 +64,11 @@ impl JetStream {
             nats::Error::Misconfigured { .. } => Error::Misconfigured(error.to_string()),
             nats::Error::Unreachable { .. } => Error::Retryable(error.to_string()),
         })?;
-        let lost = connection.lost.clone();
+        let known = connection.clone();
         tokio::select! {
             biased;
-            () = lost.cancelled() => Err(Error::Retryable("the connection to NATS broke".into())),
+            () = known.denied.cancelled() => Err(Error::Misconfigured(known.denial())),
+            () = known.lost.cancelled() => Err(Error::Retryable("the connection to NATS broke".into())),
             placed = self.place(connection, at) => placed,
         }
     }

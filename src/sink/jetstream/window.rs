@@ -155,12 +155,15 @@ impl<'a> Flight<'a> {
         let next = tokio::select! {
             biased;
             next = timeout(TIMEOUT, wire.answers.next()) => next,
+            () = wire.connection.denied.cancelled() => {
+                return Err(Error::Misconfigured(wire.connection.denial()));
+            }
             () = wire.connection.lost.cancelled() => return Err(broken()),
         };
         let message = match next {
             Ok(Some(message)) => message,
             Ok(None) => return Err(broken()),
-            Err(_) => return Err(unanswered(wire.connection.complaint())),
+            Err(_) => return Err(Error::Retryable("no acknowledgement within 5 s".into())),
         };
         let token = message.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok());
         // An answer to an earlier call that was given up has nothing in flight any more.
@@ -204,12 +207,4 @@ impl<'a> Flight<'a> {
 
 fn broken() -> Error {
     Error::Retryable("the connection to NATS broke".into())
-}
-
-fn unanswered(complaint: Option<String>) -> Error {
-    match complaint {
-        Some(complaint) if complaint.to_ascii_lowercase().contains("permission") => Error::Misconfigured(complaint),
-        Some(complaint) => Error::Retryable(format!("no acknowledgement within 5 s ({complaint})")),
-        None => Error::Retryable("no acknowledgement within 5 s".into()),
-    }
 }

@@ -17,6 +17,7 @@ pub(crate) struct Server {
     child: Option<Child>,
     dir: TempDir,
     port: u16,
+    jetstream: bool,
     extra: String,
 }
 
@@ -33,10 +34,18 @@ impl Server {
         server
     }
 
+    /// Starts one that has no JetStream.
+    pub(crate) fn without_jetstream() -> Self {
+        let mut server = Self::stopped("");
+        server.jetstream = false;
+        server.restart();
+        server
+    }
+
     /// Sets one up that does not run yet.
     pub(crate) fn stopped(extra: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        Self { child: None, dir, port: free_port(), extra: extra.into() }
+        Self { child: None, dir, port: free_port(), jetstream: true, extra: extra.into() }
     }
 
     /// Its folder, for what its configuration names.
@@ -48,11 +57,12 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let dir = self.dir.path().display().to_string();
-        let config = format!(
-            "listen: 127.0.0.1:{}\nserver_name: test\njetstream {{ store_dir: \"{dir}/js\" }}\n{}\n",
-            self.port,
-            self.extra.replace("DIR", &dir)
-        );
+        let jetstream = match self.jetstream {
+            true => format!("jetstream {{ store_dir: \"{dir}/js\" }}"),
+            false => String::new(),
+        };
+        let extra = self.extra.replace("DIR", &dir);
+        let config = format!("listen: 127.0.0.1:{}\nserver_name: test\n{jetstream}\n{extra}\n", self.port);
         let (file, log) = (self.dir.path().join("nats.conf"), self.dir.path().join("nats.log"));
         std::fs::write(&file, config).expect("a configuration");
         let _ = std::fs::remove_file(&log);
