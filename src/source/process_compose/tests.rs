@@ -97,7 +97,7 @@ impl World {
             replicas: BTreeMap::new(),
             at: time(self.now),
             seen: Mark { boot: self.boot.into(), millis: self.now },
-            sent: self.now,
+            sent: Mark { boot: self.boot.into(), millis: self.now },
             began: self.life,
             last_sent: self.last_sent,
             settled: true,
