@@ -1,1 +1,1 @@
-
+//! The current state of each process.
