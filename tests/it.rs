@@ -4,8 +4,13 @@
 #![allow(clippy::print_stdout)]
 
 mod it {
+    mod support;
+
+    mod consumer;
+    mod delivery;
+    mod jetstream;
+    mod nats_auth;
     mod recordings;
     mod source;
     mod store;
-    mod support;
 }

@@ -2,8 +2,13 @@
 //!
 //! An id is kept as a 64-bit hash of (stream, id) with where its event stands; whoever finds one looks at the
 //! event itself. The newest ids are in memory and in the log; each [`SEGMENT`] of them, or each [`SPAN`] of
-//! the log, is written to the database at once, packed, and of a written segment only a Bloom filter stays in
-//! memory. What is not written yet is read from the end of the log again at the next open.
+//! the log, is written to the database at once, sorted and packed, and of a written segment only a Bloom
+//! filter stays in memory. What is not written yet is read from the end of the log again at the next open.
+//!
+//! ```text
+//! segment       → where it ends, when it was closed, how many ids
+//! segment hash  → ids in the order of their hashes, from that one on, up to 2 KB
+//! ```
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -62,14 +67,16 @@ pub(super) struct Ids {
     /// Where the current segment begins.
     begin: Offset,
     segments: Vec<Segment>,
-    /// The written segment that was looked into last: who repeats one id mostly repeats its neighbours.
-    last: Option<(u64, HashMap<u64, Vec<Place>>)>,
 }
 
 /// FNV-1a, which is the same on every machine and in every version.
 fn hash(stream: &StreamId, id: Uuid) -> u64 {
     let bytes = stream.as_str().bytes().chain([0]).chain(id.into_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    let hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    // Its high bits depend little on the last bytes: mixed once more, as in SplitMix64.
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash ^ (hash >> 31)
 }
 
 impl Ids {
@@ -82,23 +89,21 @@ impl Ids {
             let segment = key.get(..8).and_then(key::number);
             if segment != number {
                 number = segment;
-                ids.segments.push(Segment::begin(segment.unwrap_or_default(), &value)?);
+                let header = postcard::from_bytes(&value);
+                let header = header.map_err(|e| Error::Corrupt(format!("a segment of ids: {e}")))?;
+                ids.segments.push(Segment::new(segment.unwrap_or_default(), &header));
             } else if let Some(segment) = ids.segments.last_mut() {
                 unpack(&value)?.iter().for_each(|(hash, _)| segment.bloom.insert(*hash));
             }
         }
         ids.begin = ids.segments.last().map_or(0, |segment| segment.end);
         for record in read::log_records(engine, ids.begin) {
-            let (mut offset, spans) = record?;
-            for span in spans {
-                let first = offset;
-                offset += span.count;
-                let end = span.first_seq + span.count;
-                read::visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
-                    if seq < end && packed.sent_id && packed.offset >= ids.begin {
-                        ids.insert(&span.session, packed.id, Place { offset: first + (seq - span.first_seq), seq });
+            for span in record?.1 {
+                read::visit_span(engine, &span, |seq, packed| {
+                    if packed.sent_id {
+                        ids.insert(&span.session, packed.id, Place { offset: packed.offset, seq });
                     }
-                    Ok(seq + 1 < end)
+                    Ok(true)
                 })?;
             }
         }
@@ -111,23 +116,18 @@ impl Ids {
     }
 
     /// Where events with that hash stand; mostly none, and hardly ever more than one.
-    pub(super) fn find(&mut self, engine: &dyn Engine, stream: &StreamId, id: Uuid) -> Result<Vec<Place>, Error> {
+    pub(super) fn find(&self, engine: &dyn Engine, stream: &StreamId, id: Uuid) -> Result<Vec<Place>, Error> {
         let hash = hash(stream, id);
         let mut found = self.current.get(&hash).cloned().unwrap_or_default();
-        let maybe = self.segments.iter().rev().filter(|segment| segment.bloom.contains(hash));
-        for number in maybe.map(|segment| segment.number).collect::<Vec<_>>() {
-            found.extend(self.segment(engine, number)?.get(&hash).into_iter().flatten());
+        for segment in self.segments.iter().rev().filter(|segment| segment.bloom.contains(hash)) {
+            let from = Bound::Excluded(key::offset(segment.number));
+            let range = (from, Bound::Included(record_key(segment.number, hash)));
+            if let Some(record) = engine.range(Tree::Ids, range, true).next().transpose()? {
+                let entries = unpack(&record.1)?;
+                found.extend(entries.into_iter().filter(|(other, _)| *other == hash).map(|(_, place)| place));
+            }
         }
         Ok(found)
-    }
-
-    fn segment(&mut self, engine: &dyn Engine, number: u64) -> Result<&HashMap<u64, Vec<Place>>, Error> {
-        let cached = self.last.take_if(|(last, _)| *last == number);
-        let entries = match cached {
-            Some((_, entries)) => entries,
-            None => read_segment(engine, number)?,
-        };
-        Ok(&self.last.insert((number, entries)).1)
     }
 
     /// Closes the current segment when it is full, and lets go of those that need not be kept.
@@ -138,15 +138,17 @@ impl Ids {
         }
         let number = self.segments.last().map_or(0, |segment| segment.number + 1);
         let header = Header { end, closed: now.as_millis(), count: self.count as u64 };
-        ops.push(Op::put(Tree::Ids, record_key(number, 0), pack(&header)?));
-        let entries: Entries =
-            self.current.drain().flat_map(|(h, places)| places.into_iter().map(move |p| (h, p))).collect();
-        let mut segment =
-            Segment { number, end, closed: header.closed, count: header.count, bloom: Bloom::new(entries.len()) };
+        ops.push(Op::put(Tree::Ids, key::offset(number), pack(&header)?));
+        let entries =
+            self.current.drain().flat_map(|(hash, places)| places.into_iter().map(move |place| (hash, place)));
+        let mut entries: Entries = entries.collect();
+        entries.sort_unstable_by_key(|(hash, _)| *hash);
+        let mut segment = Segment::new(number, &header);
         entries.iter().for_each(|(hash, _)| segment.bloom.insert(*hash));
-        // An entry takes at most 8 + 10 + 10 bytes, most take half.
-        for (record, entries) in (1u32..).zip(entries.chunks(MAX_RUN / 28)) {
-            ops.push(Op::put(Tree::Ids, record_key(number, record), pack(&entries)?));
+        // An entry takes at most 10 + 10 + 10 bytes. The same hash never stands in two records.
+        for run in entries.chunk_by(|a, b| a.0 == b.0).collect::<Vec<_>>().chunks(MAX_RUN / 30) {
+            let entries: Entries = run.iter().copied().flatten().copied().collect();
+            ops.push(Op::put(Tree::Ids, record_key(number, entries[0].0), pack(&entries)?));
         }
         self.segments.push(segment);
         (self.count, self.begin) = (0, end);
@@ -179,15 +181,14 @@ impl Ids {
 }
 
 impl Segment {
-    fn begin(number: u64, header: &[u8]) -> Result<Self, Error> {
-        let Header { end, closed, count } =
-            postcard::from_bytes(header).map_err(|e| Error::Corrupt(format!("a segment of ids: {e}")))?;
-        Ok(Self { number, end, closed, count, bloom: Bloom::new(count as usize) })
+    fn new(number: u64, header: &Header) -> Self {
+        let Header { end, closed, count } = *header;
+        Self { number, end, closed, count, bloom: Bloom::new(count as usize) }
     }
 }
 
-fn record_key(number: u64, record: u32) -> Vec<u8> {
-    [&number.to_be_bytes()[..], &record.to_be_bytes()].concat()
+fn record_key(number: u64, hash: u64) -> Vec<u8> {
+    [number.to_be_bytes(), hash.to_be_bytes()].concat()
 }
 
 fn pack(value: &impl Serialize) -> Result<Vec<u8>, Error> {
@@ -198,32 +199,20 @@ fn unpack(value: &[u8]) -> Result<Entries, Error> {
     postcard::from_bytes(value).map_err(|e| Error::Corrupt(format!("a record of ids: {e}")))
 }
 
-fn read_segment(engine: &dyn Engine, number: u64) -> Result<HashMap<u64, Vec<Place>>, Error> {
-    let mut entries: HashMap<u64, Vec<Place>> = HashMap::new();
-    let range = (Bound::Included(record_key(number, 1)), Bound::Excluded(key::offset(number + 1)));
-    for pair in engine.range(Tree::Ids, range, false) {
-        for (hash, place) in unpack(&pair?.1)? {
-            entries.entry(hash).or_default().push(place);
-        }
-    }
-    Ok(entries)
-}
-
-/// A Bloom filter with ten bits and seven probes an id: 1 in 120 of other ids is looked up in vain.
+/// A Bloom filter with twelve bits and eight probes an id: 1 in 300 of other ids is looked up in vain.
 struct Bloom {
     bits: Vec<u64>,
 }
 
 impl Bloom {
     fn new(ids: usize) -> Self {
-        Self { bits: vec![0; (ids * 10).div_ceil(64).max(1)] }
+        Self { bits: vec![0; (ids * 12).div_ceil(64).max(1)] }
     }
 
     fn probes(&self, hash: u64) -> impl Iterator<Item = (usize, u64)> + use<> {
-        let (bits, step) = (self.bits.len() as u64 * 64, hash.rotate_left(32) | 1);
-        (0..7u64)
-            .map(move |i| hash.wrapping_add(i.wrapping_mul(step)) % bits)
-            .map(|bit| ((bit / 64) as usize, 1 << (bit % 64)))
+        let (bits, low, high) = (self.bits.len() as u64 * 64, hash & 0xffff_ffff, hash >> 32 | 1);
+        let bit = move |i: u64| low.wrapping_add(i.wrapping_mul(high)) % bits;
+        (0..8).map(bit).map(|bit| ((bit / 64) as usize, 1 << (bit % 64)))
     }
 
     fn insert(&mut self, hash: u64) {

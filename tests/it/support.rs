@@ -1,4 +1,8 @@
-//! What several tests need.
+//! What the tests share.
 
+pub(crate) mod events;
 pub(crate) mod fake;
+pub(crate) mod jwt;
 pub(crate) mod log;
+pub(crate) mod nats;
+pub(crate) mod wait;
