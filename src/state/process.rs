@@ -285,7 +285,8 @@ mod tests {
         let web = world.of("web");
         assert_eq!((web.up, web.runs, web.crashes, web.restarts, web.healthy), (true, 4, 1, 3, None));
         assert_eq!(web.since, Timestamp::from_millis(5000));
-        let exit = Exit { at: Timestamp::from_millis(3000), clean: false, code: Some(7), reason: Some(Reason::Exit) };
+        let exit =
+            Exit { at: Timestamp::from_millis(3000), clean: false, code: Some(7), reason: Some(Reason::Exit) };
         assert_eq!(web.last_exit, Some(exit));
         world.process(kind::STOPPED, "web", 2, |_| {});
         assert!(!world.of("web").up);
