@@ -18,5 +18,4 @@ mod it {
     mod recordings;
     mod source;
     mod store;
-    mod watch;
 }

@@ -169,7 +169,11 @@ impl Shared {
         for (_, event) in self.stream.get(from..to).unwrap_or_default() {
             let Event::Frame(text) = event else { continue };
             let Ok(mut frame) = serde_json::from_str::<Value>(text) else { continue };
-            let state = frame["state"].take();
+            let mut state = frame["state"].take();
+            // The frame is built a moment before the count rises.
+            if let (true, Some(restarts)) = (state["status"] == "Restarting", state["restarts"].as_u64()) {
+                state["restarts"] = json!(restarts + 1);
+            }
             match processes.iter_mut().find(|process| process["name"] == state["name"]) {
                 Some(process) => *process = state,
                 None => processes.push(state),

@@ -123,7 +123,7 @@ impl Replay {
             replicas: BTreeMap::new(),
             at: self.wall.plus_millis(t_ms as i64),
             seen: Mark { boot: "boot".into(), millis: UP + t_ms },
-            sent,
+            sent: Mark { boot: "boot".into(), millis: sent },
             began: (UP + t_ms).saturating_sub(project.up_time as u64 / 1_000_000),
             last_sent: self.last_sent,
             settled,
@@ -149,7 +149,7 @@ impl Replay {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Runs that the processes themselves told of, until the last poll.
-    truth: usize,
+    pub(crate) truth: usize,
     started: usize,
     ended: usize,
     unseen: u64,

@@ -12,6 +12,7 @@ use watchpost::event::process::{ProcessData, Reason, ResourcesData};
 use watchpost::event::source::SourceData;
 use watchpost::process_compose::{Client, Error};
 use watchpost::source::process_compose::{Source, Status};
+use watchpost::state::process::Processes;
 
 use super::recordings::{Account, RECORDINGS, Told, account, read, shown};
 use super::support::fake::{FIRST, Fake, Reply, SECOND, process, raw};
@@ -270,6 +271,27 @@ async fn resources_are_sampled_in_parts_that_stay_small() {
     }
 }
 
+/// The fold of the events knows the processes by the names that they have at the end, and which are up.
+fn check_fold(name: &str, events: &[watchpost::event::Event]) {
+    let mut state = Processes::default();
+    events.iter().for_each(|event| state.apply(event));
+    let up = state.sources["main"].processes.values().filter(|process| process.up);
+    let mut open = BTreeSet::new();
+    for event in events {
+        let run = event.data.read::<ProcessData>().ok().and_then(|data| data.run_id);
+        match event.kind.as_str() {
+            "started" => open.extend(run),
+            "stopped" | "crashed" => drop(run.map(|run| open.remove(&run))),
+            _ => {}
+        }
+    }
+    assert_eq!(up.filter_map(|process| process.run_id).collect::<BTreeSet<_>>(), open, "{name}");
+    let names: Vec<&str> = state.sources["main"].processes.keys().map(String::as_str).collect();
+    if name.starts_with("by_hand") {
+        assert_eq!(names, ["steady", "web", "worker-0", "worker-1", "worker-2"], "{name}");
+    }
+}
+
 /// A recording at ten times its speed, through the real client and the real loop.
 async fn play(name: &str) -> Account {
     const SPEED: f64 = 10.0;
@@ -283,13 +305,15 @@ async fn play(name: &str) -> Account {
         async move { player.serve(listener, over).await.expect("a server") }
     });
     let log = Log::new();
-    let source = Running::start(&log, ProcessCompose { poll_interval, ..settings(&url) });
+    let sample_interval = Some(Duration::from_millis(100));
+    let source = Running::start(&log, ProcessCompose { poll_interval, sample_interval, ..settings(&url) });
     player.ended().await;
     source.stop().await;
     over.cancel();
     serving.await.expect("no panic");
-    let told: Vec<Told> = log
-        .events()
+    let events = log.events();
+    check_fold(name, &events);
+    let told: Vec<Told> = events
         .iter()
         .filter_map(|event| Some(Told { kind: event.kind.to_string(), data: event.data.read().ok()? }))
         .collect();

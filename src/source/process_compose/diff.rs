@@ -31,8 +31,8 @@ pub struct Poll {
     pub at: Timestamp,
     /// The same on the clock that nobody sets.
     pub seen: Mark,
-    /// When the request was sent, in milliseconds since the boot: what a frame told before is older.
-    pub sent: u64,
+    /// When it was asked for: what a frame told before is older.
+    pub sent: Mark,
     /// When the supervisor started, on the same clock; 0 where it does not say.
     pub began: u64,
     /// When the last good poll was sent, on the same clock; `None` for the first one.
@@ -83,8 +83,8 @@ pub fn diff(last: &Snapshot, hint: &Hint, poll: &Poll) -> Outcome {
     // Without a change of supervisor, all frames are of this one.
     let changed = last.life.is_some_and(|life| life != poll.life);
     let ours = |frame: &Heard| !changed || frame.connected >= poll.began;
-    let frames = Frames::sort(hint.frames().iter().filter(|frame| ours(frame)), poll.sent);
-    let theirs = Frames::sort(hint.frames().iter().filter(|frame| !ours(frame)), poll.sent);
+    let frames = Frames::sort(hint.frames().iter().filter(|frame| ours(frame)), poll.sent.millis);
+    let theirs = Frames::sort(hint.frames().iter().filter(|frame| !ours(frame)), poll.sent.millis);
     let look = Look { poll, first: last.life != Some(poll.life), hinted: is_whole(hint, poll) };
 
     for (name, record) in old {
@@ -176,6 +176,7 @@ impl<'a> Look<'a> {
             process,
             at: poll.at,
             seen: &poll.seen,
+            sent: &poll.sent,
             source: &poll.source,
             life: poll.life,
             replicas: poll.replicas.get(&process.name).copied(),
@@ -258,6 +259,7 @@ impl Told {
         let view = View {
             at: frame.at,
             seen: &seen,
+            sent: &seen,
             life: self.record.as_ref().map_or(look.poll.life, |record| record.life),
             first: baseline,
             // Where the connection was open, a stop would have shown as Terminating first.

@@ -53,7 +53,9 @@ pub struct Source {
 struct Answer {
     processes: BTreeMap<String, Process>,
     project: Project,
-    sent: u64,
+    sent: Mark,
+    seen: Mark,
+    at: Timestamp,
 }
 
 impl Source {
@@ -151,25 +153,26 @@ impl Source {
     async fn fetch(&self) -> Result<Answer, Error> {
         let mut tries = 1;
         loop {
-            let sent = self.mark().millis;
-            match self.fetch_once(sent).await {
+            match self.fetch_once().await {
                 Err(error) if error.is_race() && tries < TRIES => tries += 1,
                 answer => return answer,
             }
         }
     }
 
-    async fn fetch_once(&self, sent: u64) -> Result<Answer, Error> {
+    async fn fetch_once(&self) -> Result<Answer, Error> {
+        let sent = self.mark();
         let mut processes = self.client.processes().await?;
+        let (seen, at) = (self.mark(), Timestamp::now());
         let project = self.client.project().await?;
-        let elapsed = self.mark().millis.saturating_sub(sent);
+        let elapsed = self.mark().millis.saturating_sub(sent.millis);
         // The processes may be those of the supervisor before this one.
         if project.up_time > 0 && project.up_time / 1_000_000 < i64::try_from(elapsed).unwrap_or(i64::MAX) {
             return Err(Error::BadRequest("it has just been started".into()));
         }
         processes.iter_mut().for_each(|process| self.rename_namespace(process));
         let processes = processes.into_iter().map(|process| (process.name.clone(), process)).collect();
-        Ok(Answer { processes, project, sent })
+        Ok(Answer { processes, project, sent, seen, at })
     }
 
     async fn good(&mut self, answer: Answer, heard: &mut Receiver<Sound>) -> Result<(), Failed> {
@@ -194,8 +197,8 @@ impl Source {
         }
         if self.commit(&outcome).await? {
             self.status.send_replace(Status::Up);
-            self.hint.used_before(poll.sent);
-            self.last_sent = Some(poll.sent);
+            self.hint.used_before(poll.sent.millis);
+            self.last_sent = Some(poll.sent.millis);
             self.snapshot = outcome.snapshot;
             self.sample(&poll).await?;
         }
@@ -203,16 +206,15 @@ impl Source {
     }
 
     fn look(&self, answer: Answer) -> Poll {
-        let seen = self.mark();
         let up = u64::try_from(answer.project.up_time / 1_000_000).unwrap_or(0);
         Poll {
             source: self.settings.name.clone(),
             life: answer.project.start_time.unwrap_or_default(),
             processes: answer.processes,
             replicas: self.replicas.known().clone(),
-            at: Timestamp::now(),
-            began: if up == 0 { 0 } else { seen.millis.saturating_sub(up) },
-            seen,
+            at: answer.at,
+            began: if up == 0 { 0 } else { answer.seen.millis.saturating_sub(up) },
+            seen: answer.seen,
             sent: answer.sent,
             last_sent: self.last_sent,
             settled: false,

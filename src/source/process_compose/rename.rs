@@ -30,7 +30,7 @@ fn is_same(record: &Record, process: &Process, poll: &Poll) -> bool {
     if process.pid != before.pid {
         return false;
     }
-    let elapsed = poll.seen.since(&record.seen).filter(|_| record.class == Class::Up && process.running());
+    let elapsed = poll.sent.since(&record.seen).filter(|_| record.class == Class::Up && process.running());
     let expected = elapsed.map(|elapsed| before.age / 1_000_000 + elapsed as i64);
     expected.is_none_or(|expected| process.age / 1_000_000 + 1500 >= expected)
 }

@@ -184,7 +184,7 @@ fn is_new(walk: &Walk<'_>, now: Class) -> bool {
     }
     let millis = |age: i64| age / 1_000_000;
     let expected = match now {
-        Class::Up => walk.view.seen.since(&record.seen).map(|elapsed| millis(record.process.age) + elapsed as i64),
+        Class::Up => walk.view.sent.since(&record.seen).map(|elapsed| millis(record.process.age) + elapsed as i64),
         _ => Some(millis(record.process.age)),
     };
     let young = settled.is_some() && expected.is_some_and(|expected| millis(process.age) + AGE_SLACK < expected);

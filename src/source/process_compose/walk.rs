@@ -32,8 +32,10 @@ pub(super) struct View<'a> {
     pub(super) process: &'a Process,
     /// When it was seen.
     pub(super) at: Timestamp,
-    /// The same on the clock that nobody sets.
+    /// When the answer was there, on the clock that nobody sets.
     pub(super) seen: &'a Mark,
+    /// When it was asked for: it is no older than that, so no more time has passed for sure.
+    pub(super) sent: &'a Mark,
     /// The name of the source, for the ids of runs.
     pub(super) source: &'a str,
     /// When its supervisor started.
