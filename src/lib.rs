@@ -1,9 +1,13 @@
 //! Watchpost watches supervised processes and long-running sessions, commits every event durably and in
 //! order, and delivers it. The modules stand in the order in which an event flows through them.
 
+pub mod api;
 mod backoff;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod consumer;
+pub mod daemon;
 pub mod deliver;
 pub mod demo;
 pub mod event;
@@ -13,33 +17,4 @@ pub mod process_compose;
 pub mod sink;
 pub mod source;
 pub mod state;
-
-pub mod config;
-
 pub mod store;
-
-pub mod ingest;
-
-pub mod process_compose;
-
-pub mod source;
-
-pub mod demo;
-
-mod backoff;
-
-pub mod nats;
-
-pub mod sink;
-
-pub mod deliver;
-
-pub mod consumer;
-
-pub mod api;
-
-pub mod daemon;
-
-pub mod client;
-
-pub mod cli;

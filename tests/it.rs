@@ -18,4 +18,5 @@ mod it {
     mod recordings;
     mod source;
     mod store;
+    mod watch;
 }
