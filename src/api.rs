@@ -5,6 +5,7 @@
 //! | `GET /api/events` | a JSON array of events; the next page in `Link: rel="next"` |
 //! | `GET /api/events/{id}` | one event |
 //! | `GET /api/events/sse` | events as they come, as server-sent events |
+//! | `GET /api/processes` | every process, as the fold of the log has it |
 //! | `GET /api/sinks` | how far each sink is, and how it fares |
 //! | `/api/dead-letters…` | what was given up on; see [`dead_letters`] |
 //! | `GET /api/health`, `GET /health` | how everything fares |
@@ -18,6 +19,7 @@ pub mod filter;
 mod follow;
 mod guard;
 mod health;
+mod processes;
 mod server;
 mod sinks;
 mod sse;
@@ -65,6 +67,7 @@ struct Inner {
     prefixes: Vec<String>,
     sources: Vec<(String, watch::Receiver<Status>)>,
     sinks: Vec<deliver::Handle>,
+    processes: processes::Cache,
     started: Timestamp,
     followers: Arc<Semaphore>,
     shutdown: CancellationToken,
@@ -81,6 +84,7 @@ pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken
         prefixes,
         sources,
         sinks,
+        processes: processes::Cache::default(),
         started: Timestamp::now(),
         followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
         shutdown: shutdown.clone(),
@@ -93,6 +97,7 @@ fn router(shared: Shared) -> Router {
         .route("/api/events", get(events::list))
         .route("/api/events/sse", get(sse::follow))
         .route("/api/events/{id}", get(events::show))
+        .route("/api/processes", get(processes::list))
         .route("/api/sinks", get(sinks::list))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/retry", post(dead_letters::retry_all))

@@ -11,6 +11,7 @@ mod it {
     mod cli;
     mod consumer;
     mod daemon;
+    mod dead_letters;
     mod delivery;
     mod demo;
     mod jetstream;

@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures_util::future::select_all;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -148,6 +147,8 @@ fn settings(args: &Args, place: &Place, players: &[Played]) -> Result<Settings, 
         // The player holds an answer back until its time has come.
         timeout: played.interval.max(Duration::from_secs(5)),
         namespace: Some(played.name.into()),
+        // A recording that has ended answers no more; that is no outage.
+        down_after: u32::MAX,
         ..ProcessCompose::default()
     };
     let jetstream = args.nats_url.as_ref().map(|url| {
@@ -182,8 +183,9 @@ async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Ou
     let shutdown = Shutdown::default();
     let mut running = tokio::spawn(daemon.run(shutdown.clone()));
     let mut last = std::pin::pin!(async {
-        // One that has ended answers no more, and its source would tell that it is down.
-        select_all(players.iter().map(|played| Box::pin(played.player.ended()))).await;
+        for played in players {
+            played.player.ended().await;
+        }
         // The last answers are on their way to the store.
         sleep(Duration::from_millis(100)).await;
     });

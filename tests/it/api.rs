@@ -279,3 +279,25 @@ async fn health_says_what_is_down_and_why() {
     assert_eq!(server.json("/health").await, (200, serde_json::json!({ "status": "degraded" })));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn processes_are_the_fold_of_the_log() {
+    let server = Server::with_events(6).await;
+    let names = |body: &Value| -> Vec<String> {
+        let rows = body.as_array().expect("an array").iter();
+        rows.map(|row| format!("{}/{} {}", row["source"], row["process"], row["crashes"]).replace('"', ""))
+            .collect()
+    };
+    let (_, body) = server.json("/api/processes").await;
+    assert_eq!(names(&body), ["main/a 1", "main/b 1"], "{body}");
+    let first = server.get("/api/processes?limit=1").await;
+    assert_eq!(first.headers()["link"], "</api/processes?limit=1&after=main%2Fa>; rel=\"next\"");
+    let (_, body) = server.json("/api/processes?limit=1&after=main%2Fa").await;
+    assert_eq!(names(&body), ["main/b 1"]);
+    // What comes later is in the next answer.
+    server.log.event(6, "c", "started").await;
+    let (_, body) = server.json("/api/processes?after=main/b").await;
+    assert_eq!((names(&body), &body[0]["up"]), (vec!["main/c 0".to_owned()], &true.into()));
+    assert_eq!(server.json("/api/processes?limit=x").await.0, 400);
+    server.stop().await;
+}
