@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `lock` | held by the process whose id it has |
+//! | `making` | there until the store is made: what stands beside it may be half |
 //! | `format` | the format's version and who made it |
 //! | `db`, `conf`, `snap.*` | sled's own |
 
@@ -17,6 +18,9 @@ use super::Error;
 /// The format that this build reads and writes.
 pub const FORMAT: u32 = 1;
 
+/// The name of the file that is there while a store is being made.
+const MAKING: &str = "making";
+
 /// The folder, held until this is dropped.
 pub(super) struct Dir {
     path: PathBuf,
@@ -28,13 +32,35 @@ impl Dir {
     pub(super) fn hold(path: &Path, unsafe_fs: bool) -> Result<Self, Error> {
         fs::create_dir_all(path).map_err(|e| io(path, "cannot be made", &e))?;
         let lock = lock(path)?;
-        check_format(path)?;
+        if !check_format(path)? {
+            begin(path)?;
+        }
         set_synchronous(path, unsafe_fs)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Removes the snapshots that sled had not written to their end when it was killed, cut off or out of room:
+    /// it takes one for the newest and opens no more. The one before is there as long as such a one is.
+    pub(super) fn remove_unfinished(&self) -> Result<(), Error> {
+        let unfinished = |name: &str| name.starts_with("snap.") && name.ends_with(".generating");
+        remove(&self.path, unfinished).map_err(|e| io(&self.path, "cannot be read", &e))
+    }
+
+    /// Ends the making of a store, once sled has its files: until then a power cut may leave half of them,
+    /// as sled never syncs its `conf`. Does nothing where the store was made before.
+    pub(super) fn made(&self) -> Result<(), Error> {
+        let (making, format) = (self.path.join(MAKING), self.path.join("format"));
+        if !making.exists() {
+            return Ok(());
+        }
+        let synced = ["conf", "db"].iter().try_for_each(|name| File::open(self.path.join(name))?.sync_all());
+        let told = synced.and_then(|()| write_durable(&format, &format!("watchpost-store {FORMAT}\n")));
+        let ended = told.and_then(|()| fs::remove_file(&making)).and_then(|()| sync_dir(&self.path));
+        ended.map_err(|e| io(&self.path, "cannot be made a store", &e))
     }
 
     /// The bytes that the file system has left for us.
@@ -67,23 +93,48 @@ fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
-fn check_format(dir: &Path) -> Result<(), Error> {
+/// Whether there is a store already, which must be one that this build reads.
+fn check_format(dir: &Path) -> Result<bool, Error> {
     let path = dir.join("format");
     match fs::read_to_string(&path) {
         Ok(text) => {
             let word = text.split_whitespace().nth(1).unwrap_or_default();
             let found = word.parse().map_err(|_| Error::Corrupt(format!("{}: {text:?}", path.display())))?;
-            if found > FORMAT { Err(Error::NewerFormat { found, known: FORMAT }) } else { Ok(()) }
+            if found > FORMAT { Err(Error::NewerFormat { found, known: FORMAT }) } else { Ok(true) }
         }
-        Err(e) if e.kind() == ErrorKind::NotFound && dir.join("db").metadata().is_ok_and(|db| db.len() > 0) => {
-            Err(Error::Corrupt(format!("{} has a database and no `format` file", dir.display())))
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            let text = format!("watchpost-store {FORMAT}\n");
-            write_durable(&path, &text).map_err(|e| io(&path, "cannot be written", &e))
-        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(io(&path, "cannot be read", &e)),
     }
+}
+
+/// Begins to make a store: what an attempt that was cut off has left goes.
+fn begin(dir: &Path) -> Result<(), Error> {
+    let making = dir.join(MAKING);
+    if making.exists() {
+        clear(dir).map_err(|e| io(dir, "cannot be cleared", &e))?;
+    } else if dir.join("db").metadata().is_ok_and(|db| db.len() > 0) {
+        return Err(Error::Corrupt(format!("{} has a database and no `format` file", dir.display())));
+    }
+    write_durable(&making, "").map_err(|e| io(&making, "cannot be written", &e))
+}
+
+/// Removes sled's files.
+fn clear(dir: &Path) -> std::io::Result<()> {
+    remove(dir, |name| ["db", "conf", "blobs"].contains(&name) || name.starts_with("snap."))?;
+    sync_dir(dir)
+}
+
+/// Removes what has such a name.
+fn remove(dir: &Path, named: impl Fn(&str) -> bool) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        match entry.path() {
+            _ if !named(&entry.file_name().to_string_lossy()) => {}
+            path if entry.file_type()?.is_dir() => fs::remove_dir_all(path)?,
+            path => fs::remove_file(path)?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes a small file so that either all of it is there after a crash, or nothing.

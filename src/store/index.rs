@@ -11,6 +11,7 @@
 //! ```
 //! A session's id is left out of its subjects (`core.session.*.{type}`): its events are found by its stream.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::{Engine, Op, Tree};
 use super::record::Packed;
 use super::{Error, key, read};
-use crate::event::{Class, Offset, Pattern, StreamId};
+use crate::event::{Offset, Pattern};
 
 /// So many events are indexed at once.
 pub(super) const BLOCK: u64 = 2048;
@@ -56,11 +57,8 @@ impl Posting {
         Self::new(b't', kind)
     }
 
-    fn subject(session: &StreamId, packed: &Packed<'_>) -> Self {
-        match session.class() {
-            Class::Session => Self::new(b's', &format!("core.session.*.{}", packed.kind)),
-            _ => Self::new(b's', packed.subject),
-        }
+    fn subject(packed: &Packed<'_>) -> Self {
+        Self::new(b's', &without_session(packed.subject))
     }
 
     fn range(&self, first: Offset, end: Offset) -> super::engine::Range {
@@ -102,6 +100,26 @@ impl Posting {
         });
         Box::new(offsets.filter(move |offset| offset.as_ref().map_or(true, |offset| range.contains(offset))))
     }
+}
+
+/// What every session's subject begins with.
+const SESSIONS: &str = "core.session.";
+
+/// A subject with no session in it.
+fn without_session(subject: &str) -> Cow<'_, str> {
+    match subject.strip_prefix(SESSIONS).and_then(|rest| rest.split_once('.')) {
+        Some((_, rest)) => format!("{SESSIONS}*.{rest}").into(),
+        None => subject.into(),
+    }
+}
+
+/// A pattern that chooses every session where this one chooses some.
+fn of_any_session(pattern: &Pattern) -> Result<Pattern, Error> {
+    let mut tokens: Vec<&str> = pattern.as_str().split('.').collect();
+    if let Some(session) = tokens.get_mut(2).filter(|token| **token != ">") {
+        *session = "*";
+    }
+    Ok(Pattern::parse(tokens.join("."))?)
 }
 
 fn unpack(key: &[u8], value: &[u8]) -> Result<Vec<Offset>, Error> {
@@ -151,30 +169,21 @@ fn append(engine: &dyn Engine, posting: &Posting, offsets: &[Offset], ops: &mut 
 pub(super) fn block(engine: &dyn Engine, first: Offset, end: Offset) -> Result<(Vec<Op>, Zone), Error> {
     let mut zone = Zone { first, end: first, least_ts: i64::MAX, greatest_ts: i64::MIN };
     let mut found: BTreeMap<Posting, Vec<Offset>> = BTreeMap::new();
-    for record in read::log_records(engine, first) {
-        let (mut offset, spans) = record?;
+    'log: for record in read::log_records(engine, first) {
+        let (mut at, spans) = record?;
         for span in spans {
-            offset += span.count;
-            if offset > end || zone.end - zone.first >= BLOCK {
-                continue;
+            at += span.count;
+            if at > end || zone.end - zone.first >= BLOCK {
+                break 'log;
             }
-            if offset <= first {
-                continue;
-            }
-            let last = span.first_seq + span.count;
-            read::visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
-                if seq < last && packed.offset >= first {
-                    zone.least_ts = zone.least_ts.min(packed.ts);
-                    zone.greatest_ts = zone.greatest_ts.max(packed.ts);
-                    found.entry(Posting::subject(&span.session, packed)).or_default().push(packed.offset);
-                    found.entry(Posting::kind(packed.kind)).or_default().push(packed.offset);
-                }
-                Ok(seq + 1 < last)
+            read::visit_span(engine, &span, |_, packed| {
+                zone.least_ts = zone.least_ts.min(packed.ts);
+                zone.greatest_ts = zone.greatest_ts.max(packed.ts);
+                found.entry(Posting::subject(packed)).or_default().push(packed.offset);
+                found.entry(Posting::kind(packed.kind)).or_default().push(packed.offset);
+                Ok(true)
             })?;
-            zone.end = offset;
-        }
-        if offset >= end || zone.end - zone.first >= BLOCK {
-            break;
+            zone.end = at;
         }
     }
     let mut ops = Vec::with_capacity(found.len() + 3);
@@ -236,12 +245,13 @@ pub(super) fn subjects(engine: &dyn Engine, pattern: &Pattern, most: usize) -> R
     if overflow.last(engine)?.is_some() {
         found.push(overflow);
     }
-    if pattern.is_literal() && !pattern.as_str().starts_with("core.session.") {
-        found.push(Posting::new(b's', pattern.as_str()));
+    if pattern.is_literal() {
+        found.push(Posting::new(b's', &without_session(pattern.as_str())));
         return Ok(Some(found));
     }
+    let of_any_session = of_any_session(pattern)?;
     let prefix = pattern.as_str().split(['*', '>']).next().unwrap_or_default();
-    let prefix = if prefix.starts_with("core.session.") { "core.session." } else { prefix };
+    let prefix = if prefix.starts_with(SESSIONS) { SESSIONS } else { prefix };
     let prefix = [b"s", prefix.as_bytes()].concat();
     let mut from = prefix.clone();
     loop {
@@ -250,7 +260,8 @@ pub(super) fn subjects(engine: &dyn Engine, pattern: &Pattern, most: usize) -> R
         let Some((key, _)) = next.filter(|(key, _)| key.starts_with(&prefix)) else { return Ok(Some(found)) };
         let name = key.get(1..key.len().saturating_sub(9)).unwrap_or_default();
         let name = String::from_utf8_lossy(name).into_owned();
-        if pattern.matches(&name) {
+        let wanted = if name.starts_with(SESSIONS) { &of_any_session } else { pattern };
+        if wanted.matches(&name) {
             found.push(Posting::new(b's', &name));
         }
         if found.len() > most {

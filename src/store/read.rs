@@ -16,13 +16,13 @@ fn log_record((key, value): (Vec<u8>, Vec<u8>)) -> Result<LogRecord, Error> {
     Ok((offset, record::unpack_spans(&value)?))
 }
 
-/// The end of what has been applied to the log.
+/// The end of what has been applied to the log; an offset is never given twice, also when the last events have
+/// been trimmed.
 pub(super) fn log_end(engine: &dyn Engine) -> Result<Offset, Error> {
+    let trimmed = engine.get(Tree::Index, super::prune::LOG_END)?.as_deref().and_then(key::number).unwrap_or(0);
     let last = engine.range(Tree::Log, (Bound::Unbounded, Bound::Unbounded), true).next().transpose()?;
-    let Some((first, spans)) = last.map(log_record).transpose()? else {
-        return Ok(engine.get(Tree::Index, super::prune::LOG_END)?.as_deref().and_then(key::number).unwrap_or(0));
-    };
-    Ok(first + spans.iter().map(|span| span.count).sum::<u64>())
+    let Some((first, spans)) = last.map(log_record).transpose()? else { return Ok(trimmed) };
+    Ok(trimmed.max(first + spans.iter().map(|span| span.count).sum::<u64>()))
 }
 
 /// The first offset that the log still has.
@@ -31,68 +31,133 @@ pub(super) fn log_first(engine: &dyn Engine) -> Result<Option<Offset>, Fault> {
     Ok(first.as_ref().and_then(|(key, _)| key::number(key)))
 }
 
-/// The log's records from the one that has `from`, in order.
+/// The log's records from `from` on, in order, cut to begin there.
+///
+/// While this reads, records may be packed together in the background. One step of a range is atomic, several
+/// are not: where the next record does not begin where the last one ended, the record that now has the place
+/// is looked for, in one step, and only where there is none is it a gap, left by trimming.
 pub(super) fn log_records(
     engine: &dyn Engine,
     from: Offset,
 ) -> impl Iterator<Item = Result<LogRecord, Error>> + '_ {
-    let range = (Bound::Unbounded, Bound::Included(key::offset(from)));
-    let floor = engine.range(Tree::Log, range, true).next();
-    let floor = match floor {
-        Some(Ok((key, _))) => key,
-        _ => Vec::new(),
+    let mut next = from;
+    let mut ahead: Option<super::engine::Pairs<'_>> = None;
+    let mut step = move || -> Result<Option<LogRecord>, Error> {
+        loop {
+            let found = match &mut ahead {
+                Some(records) => records.next().transpose()?.map(log_record).transpose()?,
+                None => None,
+            };
+            if found.as_ref().is_none_or(|(first, _)| *first > next) {
+                let at = (Bound::Unbounded, Bound::Included(key::offset(next)));
+                let floor = engine.range(Tree::Log, at, true).next().transpose()?.map(log_record).transpose()?;
+                let beyond =
+                    floor.as_ref().map_or(Bound::Unbounded, |(first, _)| Bound::Excluded(key::offset(*first)));
+                let floor = floor.map(|(first, spans)| cut_front(first, spans, next));
+                if ahead.is_none() || floor.as_ref().is_some_and(|(_, spans)| !spans.is_empty()) {
+                    ahead = Some(engine.range(Tree::Log, (beyond, Bound::Unbounded), false));
+                    match floor.filter(|(_, spans)| !spans.is_empty()) {
+                        Some(record) => {
+                            next = record.0 + count(&record.1);
+                            return Ok(Some(record));
+                        }
+                        None => continue,
+                    }
+                }
+            }
+            let Some((first, spans)) = found else { return Ok(None) };
+            let record = cut_front(first, spans, next);
+            if !record.1.is_empty() {
+                next = record.0 + count(&record.1);
+                return Ok(Some(record));
+            }
+        }
     };
-    let records = engine.range(Tree::Log, (Bound::Included(floor), Bound::Unbounded), false);
-    records.map(|pair| log_record(pair?))
+    std::iter::from_fn(move || step().transpose())
 }
 
-/// The log's records that begin before an offset, from the last to the first.
+fn count(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| span.count).sum()
+}
+
+/// Cuts away what stands before an offset.
+fn cut_front(mut first: Offset, mut spans: Vec<Span>, from: Offset) -> LogRecord {
+    spans.retain_mut(|span| {
+        let cut = from.saturating_sub(first).min(span.count);
+        first += cut;
+        span.first_seq += cut;
+        span.count -= cut;
+        if span.count > 0 {
+            // What follows begins later: nothing of it is to be cut.
+            first = first.max(from);
+        }
+        span.count > 0
+    });
+    (first, spans)
+}
+
+/// The log's records before an offset, from the last to the first, cut to end there.
 pub(super) fn log_records_back(
     engine: &dyn Engine,
     before: Offset,
 ) -> impl Iterator<Item = Result<LogRecord, Error>> + '_ {
     let range = (Bound::Unbounded, Bound::Excluded(key::offset(before)));
-    engine.range(Tree::Log, range, true).map(|pair| log_record(pair?))
+    let mut before = before;
+    engine.range(Tree::Log, range, true).map(move |pair| {
+        let (first, mut spans) = log_record(pair?)?;
+        let mut at = first;
+        for span in &mut spans {
+            span.count = span.count.min(before.saturating_sub(at));
+            at += span.count;
+        }
+        spans.retain(|span| span.count > 0);
+        before = before.min(first);
+        Ok((first, spans))
+    })
 }
 
 /// Calls `visit` with each event of a stream from a seq on, packed as it is, until it says to stop.
 ///
-/// A record that has been packed anew begins before the seq that is asked for, so the record at or before it
-/// is read first.
+/// While this reads, records may be packed together in the background; see [`log_records`].
 pub(super) fn visit_stream(
     engine: &dyn Engine,
     id: &StreamId,
     from_seq: u64,
     mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
 ) -> Result<(), Error> {
-    let from = key::event(id, from_seq);
-    if let Some(stored) = engine.get(Tree::Events, &from)? {
-        // The usual case, and half the cost of a search.
-        let value = parts::join(engine, Tree::Events, &from, stored)?;
-        let Some(next) = visit_record(&value, from_seq, from_seq, &mut visit)? else { return Ok(()) };
-        return visit_records(engine, id, key::event(id, next), from_seq, visit);
-    }
-    let before = (Bound::Included(key::stream(id)), Bound::Included(from.clone()));
-    let floor = parts::whole(engine, Tree::Events, before, true).next().transpose()?;
-    let start = floor.map_or(from, |(key, _)| key);
-    visit_records(engine, id, start, from_seq, visit)
-}
-
-fn visit_records(
-    engine: &dyn Engine,
-    id: &StreamId,
-    start: Vec<u8>,
-    from_seq: u64,
-    mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    let range = (Bound::Included(start), Bound::Included(key::event(id, u64::MAX)));
-    for pair in parts::whole(engine, Tree::Events, range, false) {
-        let (key, value) = pair?;
-        if visit_record(&value, seq_of(&key)?, from_seq, &mut visit)?.is_none() {
-            break;
+    let mut next = from_seq;
+    'seek: loop {
+        // The record that has the event, in one step; what is behind it is read from there on.
+        let before = (Bound::Included(key::stream(id)), Bound::Included(key::event(id, next)));
+        let mut after = Bound::Included(key::event(id, next));
+        if let Some((key, value)) = parts::whole(engine, Tree::Events, before, true).next().transpose()? {
+            let Some(end) = visit_record(&value, seq_of(&key)?, next, &mut visit)? else { return Ok(()) };
+            next = end.max(next);
+            after = Bound::Excluded(key);
+        }
+        for pair in parts::whole(engine, Tree::Events, (after, Bound::Included(key::event(id, u64::MAX))), false) {
+            let (key, value) = pair?;
+            let first = seq_of(&key)?;
+            if first > next && has(engine, id, next)? {
+                continue 'seek;
+            }
+            let Some(end) = visit_record(&value, first, next, &mut visit)? else { return Ok(()) };
+            next = end.max(next);
+        }
+        if !has(engine, id, next)? {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Whether there is an event, by one step.
+fn has(engine: &dyn Engine, id: &StreamId, seq: u64) -> Result<bool, Error> {
+    let before = (Bound::Included(key::stream(id)), Bound::Included(key::event(id, seq)));
+    let Some((key, value)) = parts::whole(engine, Tree::Events, before, true).next().transpose()? else {
+        return Ok(false);
+    };
+    let count = record::events(&value).count() as u64;
+    Ok(seq_of(&key)? + count > seq)
 }
 
 /// The seq behind the record's last event, or nothing when `visit` said to stop.
@@ -140,9 +205,18 @@ impl Filling {
         if !self.has_room(packed.data.len()) {
             return Ok(false);
         }
-        self.bytes += packed.data.len();
-        self.events.push(packed.unpack(id, seq)?);
-        Ok(true)
+        Ok(self.add(packed.unpack(id, seq)?))
+    }
+
+    /// Takes an event; `false` when it had no place.
+    fn add(&mut self, logged: Logged) -> bool {
+        let bytes = logged.event.data.get().len();
+        let room = self.has_room(bytes);
+        if room {
+            self.bytes += bytes;
+            self.events.push(logged);
+        }
+        room
     }
 }
 
@@ -158,16 +232,12 @@ impl Store {
         let (engine, end) = self.reader()?;
         let mut page = Filling::new(limit);
         for record in log_records(&*engine, from) {
-            let (mut offset, spans) = record?;
+            let (mut first, spans) = record?;
             for span in spans {
-                let first = offset;
-                offset += span.count;
-                if first >= end {
+                if first >= end || !take_span(&*engine, &span, &mut page)? {
                     return Ok(page.events);
                 }
-                if offset > from && !take_span(&*engine, &span, first.max(from) - first, &mut page)? {
-                    return Ok(page.events);
-                }
+                first += span.count;
             }
         }
         Ok(page.events)
@@ -179,20 +249,12 @@ impl Store {
         let before = before.min(end);
         let mut page = Filling::new(limit);
         for record in log_records_back(&*engine, before) {
-            let (first, spans) = record?;
-            let mut ends = first + spans.iter().map(|span| span.count).sum::<u64>();
-            for span in spans.iter().rev() {
-                let first = ends - span.count;
-                ends = first;
-                if first < before {
-                    let mut whole = Filling::new(Limit::events((before - first).min(span.count) as usize));
-                    take_span(&*engine, span, 0, &mut whole)?;
-                    for logged in whole.events.into_iter().rev() {
-                        if !page.has_room(logged.event.data.get().len()) {
-                            return Ok(page.events);
-                        }
-                        page.bytes += logged.event.data.get().len();
-                        page.events.push(logged);
+            for span in record?.1.iter().rev() {
+                let mut whole = Filling::new(Limit { events: span.count as usize, bytes: usize::MAX });
+                take_span(&*engine, span, &mut whole)?;
+                for logged in whole.events.into_iter().rev() {
+                    if !page.add(logged) {
+                        return Ok(page.events);
                     }
                 }
             }
@@ -225,10 +287,13 @@ pub(super) fn back(
 ) -> Result<Vec<Logged>, Error> {
     let mut page = Filling::new(limit);
     let range = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, before_seq)));
+    let mut before_seq = before_seq;
     for pair in parts::whole(engine, Tree::Events, range, true) {
         let (key, value) = pair?;
         let packed = record::events(&value).collect::<Result<Vec<_>, _>>()?;
         let numbered: Vec<_> = (seq_of(&key)?..before_seq).zip(packed).collect();
+        // A record that was packed meanwhile has again what was read before.
+        before_seq = before_seq.min(seq_of(&key)?);
         for (seq, packed) in numbered.into_iter().rev() {
             let packed = record::unpack(packed)?;
             if packed.offset < end && !page.take(id, seq, &packed)? {
@@ -239,16 +304,24 @@ pub(super) fn back(
     Ok(page.events)
 }
 
-/// Takes a span's events from `skip` on; `false` when the page is full. What was trimmed is passed over.
-pub(super) fn take_span(engine: &dyn Engine, span: &Span, skip: u64, page: &mut Filling) -> Result<bool, Error> {
-    let (from, end) = (span.first_seq + skip, span.first_seq + span.count);
+/// Takes a span's events; `false` when the page is full. What was trimmed is passed over.
+pub(super) fn take_span(engine: &dyn Engine, span: &Span, page: &mut Filling) -> Result<bool, Error> {
     let mut room = true;
-    visit_stream(engine, &span.session, from, |seq, packed| {
-        if seq >= end {
-            return Ok(false);
-        }
+    visit_span(engine, span, |seq, packed| {
         room = page.take(&span.session, seq, packed)?;
-        Ok(room && seq + 1 < end)
+        Ok(room)
     })?;
     Ok(room)
+}
+
+/// Calls `visit` with each event of a span that is still there, until it says to stop.
+pub(super) fn visit_span(
+    engine: &dyn Engine,
+    span: &Span,
+    mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let end = span.first_seq + span.count;
+    visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
+        Ok(seq < end && visit(seq, packed)? && seq + 1 < end)
+    })
 }

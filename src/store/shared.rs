@@ -27,7 +27,12 @@ enum Place {
 impl Place {
     fn open(&self) -> Result<Arc<dyn Engine>, Error> {
         match self {
-            Self::Folder { dir, cache_bytes } => Ok(Arc::new(Sled::open(dir.path(), *cache_bytes)?)),
+            Self::Folder { dir, cache_bytes } => {
+                dir.remove_unfinished()?;
+                let sled = Sled::open(dir.path(), *cache_bytes)?;
+                dir.made()?;
+                Ok(Arc::new(sled))
+            }
             Self::Memory(disk) => Ok(Arc::new(disk.open())),
         }
     }
@@ -44,6 +49,8 @@ pub(super) struct Shared {
     pub(super) ids: AtomicU64,
     pub(super) live_bytes: AtomicI64,
     health: Mutex<Health>,
+    /// Held while stored records are rewritten, by packing or by trimming.
+    pub(super) rewriting: Mutex<()>,
 }
 
 impl Store {
@@ -79,6 +86,7 @@ impl Store {
             ids: AtomicU64::new(0),
             live_bytes: AtomicI64::new(0),
             health: Mutex::new(Health::Ok),
+            rewriting: Mutex::new(()),
         };
         shared.install(engine)?;
         Ok(Self { shared: Arc::new(shared) })

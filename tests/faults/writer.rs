@@ -1,0 +1,76 @@
+//! The process that writes, and is recorded or killed meanwhile: this binary in a role.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use watchpost::config;
+use watchpost::ingest::Ingest;
+use watchpost::store::Store;
+
+use crate::load::{self, Ledger, Worker};
+use crate::{files, role};
+
+/// The name of the role.
+pub(crate) const ROLE: &str = "writer";
+
+const ACKS: &str = "WATCHPOST_FAULTS_ACKS";
+const LEDGER: &str = "WATCHPOST_FAULTS_LEDGER";
+const SUBMISSIONS: &str = "WATCHPOST_FAULTS_SUBMISSIONS";
+const UNFLAGGED: &str = "WATCHPOST_FAULTS_UNFLAGGED";
+
+/// How a writer is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    /// The store's folder.
+    pub(crate) store: PathBuf,
+    /// What was acknowledged before, in lines.
+    pub(crate) ledger: PathBuf,
+    /// Where its acknowledgements go, in lines; an empty file.
+    pub(crate) acks: PathBuf,
+    /// So many submissions of each worker.
+    pub(crate) submissions: u64,
+    /// Whether the store's file keeps its synchronous flag.
+    pub(crate) synchronous: bool,
+}
+
+impl Writer {
+    /// The command that starts it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = role::command(ROLE, &self.store);
+        command.env(ACKS, &self.acks).env(LEDGER, &self.ledger);
+        command.env(SUBMISSIONS, self.submissions.to_string());
+        if !self.synchronous {
+            command.env(UNFLAGGED, "1");
+        }
+        command
+    }
+}
+
+/// The settings of a store under test: never refused for lack of room.
+pub(crate) fn settings(dir: &Path, unsafe_fs: bool) -> config::Store {
+    config::Store { dir: dir.to_owned(), min_free: 0, unsafe_fs, ..config::Store::default() }
+}
+
+/// What the process does.
+pub(crate) fn play() {
+    let var = |name| std::env::var(name).expect("a writer is told everything");
+    let (dir, synchronous) = (role::dir(), std::env::var_os(UNFLAGGED).is_none());
+    let mut ledger = Ledger::default();
+    ledger.read(&std::fs::read_to_string(var(LEDGER)).expect("the ledger is read"));
+    let work = Worker { ledger, submissions: var(SUBMISSIONS).parse().expect("a number") };
+    let acks = Arc::new(File::options().append(true).open(var(ACKS)).expect("the acknowledgements' file opens"));
+    let store = Store::open(&settings(&dir, !synchronous)).expect("the store opens");
+    if !synchronous {
+        let file = File::open(dir.join("db")).expect("the store's file opens");
+        files::set_synchronous(&file, false).expect("the flag is cleared");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let (ingest, ingestor) = Ingest::start(&store).expect("ingest starts");
+        let errors = load::run(ingest, work, acks).await;
+        assert!(errors.is_empty(), "a healthy store refuses nothing: {errors:?}");
+        ingestor.drain().expect("no thread has panicked");
+    });
+}
