@@ -40,6 +40,9 @@ use crate::nats::{self, Connection};
 /// How long [`JetStream::resume`] may take.
 const RESUME_TIME: Duration = Duration::from_secs(28);
 
+/// The most publishes in flight, whatever the settings say; the client has room for four times as many answers.
+const MAX_WINDOW: usize = 16 * 1024;
+
 /// The sink of one stream.
 #[derive(Debug)]
 pub struct JetStream {
@@ -79,7 +82,7 @@ impl JetStream {
         let context = jetstream::new(connection.client.clone());
         let stream = stream::make_or_adopt(&context, &self.settings).await?;
         let info = stream.cached_info().clone();
-        if let Some(reason) = stream::unusable(&info) {
+        if let Some(reason) = stream::unusable(&info, &self.wanted) {
             return Err(Error::Misconfigured(reason));
         }
         self.tell_differences(&info);
@@ -98,7 +101,7 @@ impl JetStream {
             reader,
             taken: info.config.subjects.iter().filter_map(|subject| Pattern::parse(subject).ok()).collect(),
             stamp: Stamp { writer: mark.writer, stream: self.settings.stream.clone() },
-            window: self.settings.window.max(1),
+            window: self.settings.window.clamp(1, MAX_WINDOW),
             offset,
             mark,
             tail,
@@ -175,5 +178,49 @@ impl Sink for JetStream {
             Err(_) => {}
         }
         Sent { settled, refused: flight.refused(), mark, error: result.err() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Data, Kind, Origin, Severity, StreamId, Subject};
+
+    fn event(subject: &str, kind: &str) -> Event {
+        Event {
+            id: uuid::Uuid::nil(),
+            ts: crate::event::Timestamp::default(),
+            observed: crate::event::Timestamp::default(),
+            session: StreamId::new("proc-main-1").expect("an id"),
+            seq: 1,
+            kind: Kind::new(kind).expect("a type"),
+            subject: Subject::parse(subject).expect("a subject"),
+            severity: Severity::Info,
+            origin: Origin::default(),
+            correlation_id: None,
+            trace: None,
+            hops: 0,
+            data: Data::parse("{}".into()).expect("an object"),
+        }
+    }
+
+    #[test]
+    fn takes_its_subjects_and_samples_only_if_asked() {
+        let sink = |resources| {
+            JetStream::new(config::JetStream { resources, ..config::JetStream::default() }).expect("good subjects")
+        };
+        let sample = event("core.process.default.web.resources_sampled", RESOURCES_SAMPLED);
+        assert!(!sink(false).wants(&sample) && sink(true).wants(&sample));
+        assert!(sink(false).wants(&event("core.process.default.web.started", "started")));
+        assert!(sink(false).wants(&event("core.source.main.source_up", "source_up")));
+        assert!(!sink(true).wants(&event("hub.main.project.created", "created")));
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_out_before_it_was_resumed() {
+        let mut sink = JetStream::new(config::JetStream::default()).expect("good subjects");
+        let batch = [Logged { offset: 0, event: event("core.process.default.web.started", "started") }];
+        let sent = sink.send(&batch).await;
+        assert!(sent.settled == 0 && matches!(sent.error, Some(Error::Retryable(_))), "{sent:?}");
     }
 }

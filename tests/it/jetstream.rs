@@ -350,3 +350,13 @@ async fn where_others_publish_too_what_was_in_flight_at_an_error_goes_one_by_one
     let there = ids(&stored(&context, "PROCESS_EVENTS").await);
     assert_eq!(there, expected(&[&log[2..4], &log[1..2], &log[4..]].concat()));
 }
+
+#[tokio::test]
+async fn a_stream_of_other_subjects_is_not_written_to() {
+    let server = Server::start();
+    let config = Config { name: "PROCESS_EVENTS".into(), subjects: vec!["other.>".into()], ..Config::default() };
+    server.jetstream().await.create_stream(config).await.expect("made");
+    let mut driver = Driver::new(server.settings());
+    let error = driver.resume().await.expect_err("it must not be used");
+    assert!(matches!(&error, Error::Misconfigured(said) if said.contains("other.>")), "{error:?}");
+}
