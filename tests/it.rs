@@ -10,7 +10,9 @@ mod it {
     mod delivery;
     mod jetstream;
     mod nats_auth;
+    mod playback;
     mod recordings;
     mod source;
+    mod source_faults;
     mod store;
 }

@@ -5,4 +5,5 @@ pub(crate) mod fake;
 pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
+pub(crate) mod running;
 pub(crate) mod wait;
