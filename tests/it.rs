@@ -1,4 +1,4 @@
-//! The integration tests, in one binary.
+//! Every test that needs more than one module, in one binary.
 
 // The accounts that some tests print are there to be read.
 #![allow(clippy::print_stdout)]
@@ -6,8 +6,14 @@
 mod it {
     mod support;
 
+    mod api;
+    mod arrows;
+    mod cli;
     mod consumer;
+    mod daemon;
+    mod dead_letters;
     mod delivery;
+    mod demo;
     mod jetstream;
     mod nats_auth;
     mod playback;
@@ -15,4 +21,5 @@ mod it {
     mod source;
     mod source_faults;
     mod store;
+    mod watch;
 }
