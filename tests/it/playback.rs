@@ -11,7 +11,8 @@ use watchpost::event::Event;
 use watchpost::event::process::ProcessData;
 use watchpost::state::process::Processes;
 
-use super::recordings::{Account, RECORDINGS, Told, account, print, read, shown};
+use super::recordings::{RECORDINGS, read, shown};
+use super::support::account::{Account, account, print, told};
 use super::support::log::Log;
 use super::support::running::{Running, settings};
 
@@ -57,13 +58,9 @@ async fn play(name: &str) -> Account {
     serving.await.expect("no panic");
     let events = log.events();
     check_fold(name, &events);
-    let told: Vec<Told> = events
-        .iter()
-        .filter_map(|event| Some(Told { kind: event.kind.to_string(), data: event.data.read().ok()? }))
-        .collect();
     // The last polls may have come too late for what happened at the very end.
     let until = recording.wall.plus_millis(recording.length_ms() as i64 - 3000);
-    account(&recording.truth, until, &shown(&recording, false), &told)
+    account(&recording.truth, until, &shown(&recording, false), &told(&events))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

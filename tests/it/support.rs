@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod account;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod fake;
