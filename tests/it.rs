@@ -16,8 +16,10 @@ mod it {
     mod demo;
     mod jetstream;
     mod nats_auth;
+    mod playback;
     mod recordings;
     mod source;
+    mod source_faults;
     mod store;
     mod watch;
 }
