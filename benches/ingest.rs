@@ -18,7 +18,7 @@ const EVENT_BYTES: usize = 437;
 fn main() {
     print_machine();
     throughput();
-    for rate in [] {
+    for rate in [1000, 10_000] {
         latency(rate);
     }
 }
@@ -33,7 +33,7 @@ fn throughput() {
         "\n{events} events of {EVENT_BYTES} bytes, written and indexed, against append + fdatasync of the same bytes\n"
     );
     head(&["streams", "batch", "raw events/s", "store events/s", "ratio", "MiB on disk"]);
-    for (streams, batch) in [(1, 1024)] {
+    for (streams, batch) in [(64, 128), (64, 1024), (1, 128), (1, 1024)] {
         let dir = tempfile::tempdir_in(".").expect("a folder");
         let raw = raw_append(dir.path(), EVENT_BYTES * batch, events as usize / batch);
         let (took, disk) = store(&dir, events, streams, batch);

@@ -21,6 +21,7 @@ mod index;
 mod key;
 mod maintain;
 mod memory;
+mod pack;
 mod parts;
 mod prune;
 mod query;

@@ -83,6 +83,9 @@ impl TryFrom<String> for StreamId {
     }
 }
 
+/// The namespace of ids made from senders' ids: UUIDv5 of the URL namespace and `urn:watchpost:stream`.
+const NAMESPACE: Uuid = Uuid::from_u128(0x08238777_4041_567d_9e02_4d6b60154a0a);
+
 /// The id that a sender gave to an event: a UUID, or 1 to 128 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SenderId(Arc<str>);
@@ -100,10 +103,8 @@ impl SenderId {
     /// The event's id: the sender's own where it is a UUID, else UUIDv5 of (stream, id), so that the same
     /// id in the same stream is the same event wherever it is worked out.
     pub fn event_id(&self, stream: &StreamId) -> Uuid {
-        Uuid::try_parse(&self.0).unwrap_or_else(|_| {
-            let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:watchpost:stream");
-            Uuid::new_v5(&namespace, format!("{stream}\0{}", self.0).as_bytes())
-        })
+        Uuid::try_parse(&self.0)
+            .unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, format!("{stream}\0{}", self.0).as_bytes()))
     }
 }
 
@@ -137,6 +138,7 @@ mod tests {
         let given = SenderId::new(uuid).expect("a UUID");
         assert_eq!(given.event_id(&a).to_string(), uuid);
         let own = SenderId::new("build-17").expect("visible ASCII");
+        assert_eq!(NAMESPACE, Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:watchpost:stream"));
         assert_eq!(own.event_id(&a), own.event_id(&a));
         assert_ne!(own.event_id(&a), own.event_id(&b));
         for id in ["", "a b", "é", &"x".repeat(129)] {

@@ -98,16 +98,12 @@ impl Ids {
         }
         ids.begin = ids.segments.last().map_or(0, |segment| segment.end);
         for record in read::log_records(engine, ids.begin) {
-            let (mut offset, spans) = record?;
-            for span in spans {
-                let first = offset;
-                offset += span.count;
-                let end = span.first_seq + span.count;
-                read::visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
-                    if seq < end && packed.sent_id && packed.offset >= ids.begin {
-                        ids.insert(&span.session, packed.id, Place { offset: first + (seq - span.first_seq), seq });
+            for span in record?.1 {
+                read::visit_span(engine, &span, |seq, packed| {
+                    if packed.sent_id {
+                        ids.insert(&span.session, packed.id, Place { offset: packed.offset, seq });
                     }
-                    Ok(seq + 1 < end)
+                    Ok(true)
                 })?;
             }
         }

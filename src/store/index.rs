@@ -169,30 +169,21 @@ fn append(engine: &dyn Engine, posting: &Posting, offsets: &[Offset], ops: &mut 
 pub(super) fn block(engine: &dyn Engine, first: Offset, end: Offset) -> Result<(Vec<Op>, Zone), Error> {
     let mut zone = Zone { first, end: first, least_ts: i64::MAX, greatest_ts: i64::MIN };
     let mut found: BTreeMap<Posting, Vec<Offset>> = BTreeMap::new();
-    for record in read::log_records(engine, first) {
-        let (mut offset, spans) = record?;
+    'log: for record in read::log_records(engine, first) {
+        let (mut at, spans) = record?;
         for span in spans {
-            offset += span.count;
-            if offset > end || zone.end - zone.first >= BLOCK {
-                continue;
+            at += span.count;
+            if at > end || zone.end - zone.first >= BLOCK {
+                break 'log;
             }
-            if offset <= first {
-                continue;
-            }
-            let last = span.first_seq + span.count;
-            read::visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
-                if seq < last && packed.offset >= first {
-                    zone.least_ts = zone.least_ts.min(packed.ts);
-                    zone.greatest_ts = zone.greatest_ts.max(packed.ts);
-                    found.entry(Posting::subject(packed)).or_default().push(packed.offset);
-                    found.entry(Posting::kind(packed.kind)).or_default().push(packed.offset);
-                }
-                Ok(seq + 1 < last)
+            read::visit_span(engine, &span, |_, packed| {
+                zone.least_ts = zone.least_ts.min(packed.ts);
+                zone.greatest_ts = zone.greatest_ts.max(packed.ts);
+                found.entry(Posting::subject(packed)).or_default().push(packed.offset);
+                found.entry(Posting::kind(packed.kind)).or_default().push(packed.offset);
+                Ok(true)
             })?;
-            zone.end = offset;
-        }
-        if offset >= end || zone.end - zone.first >= BLOCK {
-            break;
+            zone.end = at;
         }
     }
     let mut ops = Vec::with_capacity(found.len() + 3);

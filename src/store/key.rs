@@ -24,6 +24,11 @@ pub(super) fn seq(key: &[u8]) -> Option<u64> {
     number(key.get(at + 1..)?)
 }
 
+/// Whether it is the key of a record of that stream, and not that of a part.
+pub(super) fn is_event(session: &StreamId, key: &[u8]) -> bool {
+    key.len() == session.as_str().len() + 9
+}
+
 /// An offset, in eight bytes of fixed order.
 pub(super) fn offset(offset: Offset) -> Vec<u8> {
     offset.to_be_bytes().to_vec()

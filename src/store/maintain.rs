@@ -1,15 +1,15 @@
-//! Keeping the index up with the log.
+//! Keeping the index up with the log, and packing what it has passed.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::engine::{Op, Tree};
 use super::shared::Shared;
-use super::{Error, Store, index, key, prune};
+use super::{Error, Store, index, key, pack, prune};
 
 /// What one pass has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// A block was indexed; there may be more.
+    /// A block was indexed and its records were packed; there may be more.
     Indexed,
     /// There was nothing to do.
     Idle,
@@ -46,6 +46,7 @@ impl Maintainer {
         }
         let engine = self.shared.engine()?;
         let from = self.shared.indexed().max(self.shared.first());
+        let _rewriting = self.shared.rewriting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut ops, mut zone) = index::block(&*engine, from, self.shared.end())?;
         if zone.end <= from {
             return Ok(Pass::Idle);
@@ -59,6 +60,7 @@ impl Maintainer {
         ops.push(Op::put(Tree::Index, prune::LIVE_BYTES, key::offset(self.shared.live_bytes())));
         engine.apply(&ops)?;
         self.shared.add_zone(zone);
+        pack::stretch(&*engine, from, zone.end)?;
         Ok(Pass::Indexed)
     }
 }

@@ -5,12 +5,14 @@
 //! not confirmed, which is counted and told. Sessions are never trimmed here.
 
 use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::engine::{Engine, Op, Tree};
-use super::record::Span;
+use super::record::{self, Span};
 use super::shared::Shared;
-use super::write::{Head, Writer};
+use super::write::Writer;
 use super::{Error, Store, index, key, parts, read};
 use crate::event::{Class, Offset, StreamId, Timestamp};
 
@@ -59,6 +61,17 @@ pub(super) fn confirmed(store: &Store) -> Result<Offset, Error> {
     Ok(cursors.filter(|cursor| cursor.required).map(|cursor| cursor.offset).min().unwrap_or(Offset::MAX))
 }
 
+/// What becomes of a part of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It goes.
+    Gone,
+    /// It is not for trimming.
+    Stays,
+    /// It is too young.
+    Waits,
+}
+
 /// One step of trimming while it is worked out.
 struct Step {
     ops: Vec<Op>,
@@ -73,29 +86,33 @@ impl Writer {
     /// # Errors
     /// As with [`Writer::apply`].
     pub fn trim(&mut self, now: Timestamp) -> Result<u64, Error> {
-        let store = Store { shared: self.shared.clone() };
+        let shared = self.shared.clone();
+        let _rewriting = shared.rewriting.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = Store { shared: shared.clone() };
         let (engine, confirmed) = (self.shared.engine()?, confirmed(&store)?);
         let used = self.shared.budget_used();
         let oldest = now.plus_millis(-(self.shared.settings.keep_streams.as_millis() as i64));
         let before = if used >= TRIM_FROM { Timestamp::from_millis(i64::MAX) } else { oldest };
-        let confirmed = if used >= 100 { Offset::MAX } else { confirmed }.min(self.shared.end());
+        // What is not indexed yet may still be packed, and is young.
+        let confirmed = if used >= 100 { Offset::MAX } else { confirmed }.min(self.shared.indexed());
         let mut step = Step { ops: Vec::new(), heads: HashMap::new(), freed: 0, events: 0 };
         for record in read::log_records(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
             let (offset, spans) = record?;
             let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
-            if end > confirmed || !step.take_record(&*engine, offset, &spans, before)? {
+            if end > confirmed || step.take_record(&*engine, offset, &spans, before)? == Taken::Waits {
                 break;
             }
             self.trimmed = end;
         }
-        if step.ops.is_empty() {
+        if step.ops.is_empty() && step.heads.is_empty() {
             return Ok(0);
         }
         self.finish(&*engine, step, used)
     }
 
     fn finish(&mut self, engine: &dyn Engine, mut step: Step, used: u64) -> Result<u64, Error> {
-        for (id, first_seq) in step.heads {
+        for (id, first_seq) in std::mem::take(&mut step.heads) {
+            step.cut_stream(engine, &id, first_seq)?;
             let head = self.head(engine, &id)?;
             head.first_seq = head.first_seq.max(first_seq);
             step.ops.push(Op::put(Tree::SessionMeta, id.as_str(), head.pack()?));
@@ -119,51 +136,66 @@ impl Writer {
 }
 
 impl Step {
-    /// Takes all spans of a record but those of sessions, if they are old; whether nothing is left to take.
+    /// Takes all trimmable spans of a record of the log, and the record itself when nothing else is in it.
     fn take_record(
         &mut self,
         engine: &dyn Engine,
         offset: Offset,
         spans: &[Span],
         before: Timestamp,
-    ) -> Result<bool, Error> {
-        let mut done = true;
-        for span in spans.iter().filter(|span| span.session.class() != Class::Session) {
-            done &= self.take_span(engine, span, before)?;
+    ) -> Result<Taken, Error> {
+        let mut whole = true;
+        for span in spans {
+            match self.take_span(engine, span, before)? {
+                Taken::Gone => {}
+                Taken::Stays => whole = false,
+                Taken::Waits => return Ok(Taken::Waits),
+            }
         }
-        if done && spans.iter().all(|span| span.session.class() != Class::Session) {
-            self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
+        if !whole {
+            return Ok(Taken::Stays);
         }
-        Ok(done)
+        self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
+        Ok(Taken::Gone)
     }
 
-    fn take_span(&mut self, engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<bool, Error> {
-        let stored = engine.get(Tree::SessionMeta, span.session.as_str().as_bytes())?;
-        let head = stored.map(|stored| Head::unpack(&stored)).transpose()?;
-        let end = span.first_seq + span.count;
-        if head.is_some_and(|head| head.first_seq >= end) {
-            return Ok(true);
+    fn take_span(&mut self, engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<Taken, Error> {
+        if span.session.class() == Class::Session {
+            return Ok(Taken::Stays);
         }
-        let (mut old, mut keys) = (true, Vec::new());
-        read::visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
-            if seq < end {
-                old &= packed.observed < before.as_millis();
-                keys.push(seq);
-            }
-            Ok(old && seq + 1 < end)
+        let end = span.first_seq + span.count;
+        let (mut old, mut events) = (true, 0);
+        read::visit_span(engine, span, |_, packed| {
+            old &= packed.observed < before.as_millis();
+            events += 1;
+            Ok(old)
         })?;
         if !old {
-            return Ok(false);
+            return Ok(Taken::Waits);
         }
-        self.events += keys.len() as u64;
-        for key in keys.into_iter().map(|seq| key::event(&span.session, seq)) {
-            if let Some(stored) = engine.get(Tree::Events, &key)? {
-                self.freed += (key.len() + stored.len()) as u64;
-                parts::remove(Tree::Events, &key, 0, &stored, &mut self.ops);
-                self.ops.push(Op::remove(Tree::Events, key));
-            }
-        }
+        self.events += events;
         self.heads.insert(span.session.clone(), end);
-        Ok(true)
+        Ok(Taken::Gone)
+    }
+
+    /// Adds what takes a stream's events before a seq away.
+    fn cut_stream(&mut self, engine: &dyn Engine, id: &StreamId, first_seq: u64) -> Result<(), Error> {
+        let range = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, first_seq)));
+        for pair in engine.range(Tree::Events, range, false) {
+            let (key, stored) = pair?;
+            self.freed += (key.len() + stored.len()) as u64;
+            // A record that was packed may reach beyond.
+            let kept = if key::is_event(id, &key) {
+                record::tail(&stored[1..], read::seq_of(&key)?, first_seq)?
+            } else {
+                None
+            };
+            if let Some(kept) = kept {
+                self.freed = self.freed.saturating_sub((key.len() + kept.len()) as u64);
+                parts::put(Tree::Events, &key::event(id, first_seq), &kept, &mut self.ops);
+            }
+            self.ops.push(Op::remove(Tree::Events, key));
+        }
+        Ok(())
     }
 }

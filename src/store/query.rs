@@ -331,7 +331,7 @@ impl Search<'_> {
             return Ok(false);
         }
         let mut whole = Filling::new(Limit { events: span.count as usize, bytes: usize::MAX });
-        read::take_span(self.engine, span, range.start.max(first) - first, &mut whole)?;
+        read::take_span(self.engine, span, &mut whole)?;
         if self.query.newest_first {
             whole.events.reverse();
         }

@@ -31,68 +31,124 @@ pub(super) fn log_first(engine: &dyn Engine) -> Result<Option<Offset>, Fault> {
     Ok(first.as_ref().and_then(|(key, _)| key::number(key)))
 }
 
-/// The log's records from the one that has `from`, in order.
+/// The log's records from `from` on, in order, cut to begin there.
+///
+/// While this reads, records may be packed together in the background; where the next one does not begin
+/// where the last one ended, the one that now has the place is looked for.
 pub(super) fn log_records(
     engine: &dyn Engine,
     from: Offset,
 ) -> impl Iterator<Item = Result<LogRecord, Error>> + '_ {
-    let range = (Bound::Unbounded, Bound::Included(key::offset(from)));
-    let floor = engine.range(Tree::Log, range, true).next();
-    let floor = match floor {
-        Some(Ok((key, _))) => key,
-        _ => Vec::new(),
-    };
-    let records = engine.range(Tree::Log, (Bound::Included(floor), Bound::Unbounded), false);
-    records.map(|pair| log_record(pair?))
+    let mut next = from;
+    let mut records = log_from(engine, next);
+    let mut sought = true;
+    std::iter::from_fn(move || {
+        loop {
+            let (first, spans) = match records.next()?.map_err(Error::from).and_then(log_record) {
+                Ok(record) => record,
+                Err(error) => return Some(Err(error)),
+            };
+            if first > next && !sought {
+                sought = true;
+                records = log_from(engine, next);
+                continue;
+            }
+            let cut = cut_front(first, spans, next);
+            if !cut.1.is_empty() {
+                sought = false;
+                next = cut.0 + count(&cut.1);
+                return Some(Ok(cut));
+            }
+        }
+    })
 }
 
-/// The log's records that begin before an offset, from the last to the first.
+/// The stored records from the one that has `from`.
+fn log_from(engine: &dyn Engine, from: Offset) -> super::engine::Pairs<'_> {
+    let floor = engine.range(Tree::Log, (Bound::Unbounded, Bound::Included(key::offset(from))), true).next();
+    let floor = floor.and_then(Result::ok).map(|(key, _)| key).unwrap_or_default();
+    engine.range(Tree::Log, (Bound::Included(floor), Bound::Unbounded), false)
+}
+
+fn count(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| span.count).sum()
+}
+
+/// Cuts away what stands before an offset.
+fn cut_front(mut first: Offset, mut spans: Vec<Span>, from: Offset) -> LogRecord {
+    spans.retain_mut(|span| {
+        let cut = from.saturating_sub(first).min(span.count);
+        first += cut;
+        span.first_seq += cut;
+        span.count -= cut;
+        if span.count > 0 {
+            // What follows begins later: nothing of it is to be cut.
+            first = first.max(from);
+        }
+        span.count > 0
+    });
+    (first, spans)
+}
+
+/// The log's records before an offset, from the last to the first, cut to end there.
 pub(super) fn log_records_back(
     engine: &dyn Engine,
     before: Offset,
 ) -> impl Iterator<Item = Result<LogRecord, Error>> + '_ {
     let range = (Bound::Unbounded, Bound::Excluded(key::offset(before)));
-    engine.range(Tree::Log, range, true).map(|pair| log_record(pair?))
+    let mut before = before;
+    engine.range(Tree::Log, range, true).map(move |pair| {
+        let (first, mut spans) = log_record(pair?)?;
+        let mut at = first;
+        for span in &mut spans {
+            span.count = span.count.min(before.saturating_sub(at));
+            at += span.count;
+        }
+        spans.retain(|span| span.count > 0);
+        before = before.min(first);
+        Ok((first, spans))
+    })
 }
 
 /// Calls `visit` with each event of a stream from a seq on, packed as it is, until it says to stop.
 ///
-/// A record that has been packed anew begins before the seq that is asked for, so the record at or before it
-/// is read first.
+/// While this reads, records may be packed together in the background; see [`log_records`].
 pub(super) fn visit_stream(
     engine: &dyn Engine,
     id: &StreamId,
     from_seq: u64,
     mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
 ) -> Result<(), Error> {
-    let from = key::event(id, from_seq);
-    if let Some(stored) = engine.get(Tree::Events, &from)? {
-        // The usual case, and half the cost of a search.
-        let value = parts::join(engine, Tree::Events, &from, stored)?;
-        let Some(next) = visit_record(&value, from_seq, from_seq, &mut visit)? else { return Ok(()) };
-        return visit_records(engine, id, key::event(id, next), from_seq, visit);
+    let mut next = from_seq;
+    let mut sought = true;
+    'seek: loop {
+        let range = (Bound::Included(record_of(engine, id, next)?), Bound::Included(key::event(id, u64::MAX)));
+        for pair in parts::whole(engine, Tree::Events, range, false) {
+            let (key, value) = pair?;
+            let first = seq_of(&key)?;
+            if first > next && !sought {
+                sought = true;
+                continue 'seek;
+            }
+            let Some(end) = visit_record(&value, first, next, &mut visit)? else { return Ok(()) };
+            if end > next {
+                (sought, next) = (false, end);
+            }
+        }
+        return Ok(());
     }
-    let before = (Bound::Included(key::stream(id)), Bound::Included(from.clone()));
-    let floor = parts::whole(engine, Tree::Events, before, true).next().transpose()?;
-    let start = floor.map_or(from, |(key, _)| key);
-    visit_records(engine, id, start, from_seq, visit)
 }
 
-fn visit_records(
-    engine: &dyn Engine,
-    id: &StreamId,
-    start: Vec<u8>,
-    from_seq: u64,
-    mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    let range = (Bound::Included(start), Bound::Included(key::event(id, u64::MAX)));
-    for pair in parts::whole(engine, Tree::Events, range, false) {
-        let (key, value) = pair?;
-        if visit_record(&value, seq_of(&key)?, from_seq, &mut visit)?.is_none() {
-            break;
-        }
+/// The key of the record that has an event, or where it would stand.
+fn record_of(engine: &dyn Engine, id: &StreamId, seq: u64) -> Result<Vec<u8>, Error> {
+    let key = key::event(id, seq);
+    if engine.get(Tree::Events, &key)?.is_some() {
+        // The usual case, and cheaper than a search.
+        return Ok(key);
     }
-    Ok(())
+    let before = (Bound::Included(key::stream(id)), Bound::Included(key.clone()));
+    let floor = parts::whole(engine, Tree::Events, before, true).next().transpose()?;
+    Ok(floor.map_or(key, |(key, _)| key))
 }
 
 /// The seq behind the record's last event, or nothing when `visit` said to stop.
@@ -140,9 +196,18 @@ impl Filling {
         if !self.has_room(packed.data.len()) {
             return Ok(false);
         }
-        self.bytes += packed.data.len();
-        self.events.push(packed.unpack(id, seq)?);
-        Ok(true)
+        Ok(self.add(packed.unpack(id, seq)?))
+    }
+
+    /// Takes an event; `false` when it had no place.
+    fn add(&mut self, logged: Logged) -> bool {
+        let bytes = logged.event.data.get().len();
+        let room = self.has_room(bytes);
+        if room {
+            self.bytes += bytes;
+            self.events.push(logged);
+        }
+        room
     }
 }
 
@@ -158,16 +223,12 @@ impl Store {
         let (engine, end) = self.reader()?;
         let mut page = Filling::new(limit);
         for record in log_records(&*engine, from) {
-            let (mut offset, spans) = record?;
+            let (mut first, spans) = record?;
             for span in spans {
-                let first = offset;
-                offset += span.count;
-                if first >= end {
+                if first >= end || !take_span(&*engine, &span, &mut page)? {
                     return Ok(page.events);
                 }
-                if offset > from && !take_span(&*engine, &span, first.max(from) - first, &mut page)? {
-                    return Ok(page.events);
-                }
+                first += span.count;
             }
         }
         Ok(page.events)
@@ -179,20 +240,12 @@ impl Store {
         let before = before.min(end);
         let mut page = Filling::new(limit);
         for record in log_records_back(&*engine, before) {
-            let (first, spans) = record?;
-            let mut ends = first + spans.iter().map(|span| span.count).sum::<u64>();
-            for span in spans.iter().rev() {
-                let first = ends - span.count;
-                ends = first;
-                if first < before {
-                    let mut whole = Filling::new(Limit::events((before - first).min(span.count) as usize));
-                    take_span(&*engine, span, 0, &mut whole)?;
-                    for logged in whole.events.into_iter().rev() {
-                        if !page.has_room(logged.event.data.get().len()) {
-                            return Ok(page.events);
-                        }
-                        page.bytes += logged.event.data.get().len();
-                        page.events.push(logged);
+            for span in record?.1.iter().rev() {
+                let mut whole = Filling::new(Limit { events: span.count as usize, bytes: usize::MAX });
+                take_span(&*engine, span, &mut whole)?;
+                for logged in whole.events.into_iter().rev() {
+                    if !page.add(logged) {
+                        return Ok(page.events);
                     }
                 }
             }
@@ -225,10 +278,13 @@ pub(super) fn back(
 ) -> Result<Vec<Logged>, Error> {
     let mut page = Filling::new(limit);
     let range = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, before_seq)));
+    let mut before_seq = before_seq;
     for pair in parts::whole(engine, Tree::Events, range, true) {
         let (key, value) = pair?;
         let packed = record::events(&value).collect::<Result<Vec<_>, _>>()?;
         let numbered: Vec<_> = (seq_of(&key)?..before_seq).zip(packed).collect();
+        // A record that was packed meanwhile has again what was read before.
+        before_seq = before_seq.min(seq_of(&key)?);
         for (seq, packed) in numbered.into_iter().rev() {
             let packed = record::unpack(packed)?;
             if packed.offset < end && !page.take(id, seq, &packed)? {
@@ -239,16 +295,24 @@ pub(super) fn back(
     Ok(page.events)
 }
 
-/// Takes a span's events from `skip` on; `false` when the page is full. What was trimmed is passed over.
-pub(super) fn take_span(engine: &dyn Engine, span: &Span, skip: u64, page: &mut Filling) -> Result<bool, Error> {
-    let (from, end) = (span.first_seq + skip, span.first_seq + span.count);
+/// Takes a span's events; `false` when the page is full. What was trimmed is passed over.
+pub(super) fn take_span(engine: &dyn Engine, span: &Span, page: &mut Filling) -> Result<bool, Error> {
     let mut room = true;
-    visit_stream(engine, &span.session, from, |seq, packed| {
-        if seq >= end {
-            return Ok(false);
-        }
+    visit_span(engine, span, |seq, packed| {
         room = page.take(&span.session, seq, packed)?;
-        Ok(room && seq + 1 < end)
+        Ok(room)
     })?;
     Ok(room)
+}
+
+/// Calls `visit` with each event of a span that is still there, until it says to stop.
+pub(super) fn visit_span(
+    engine: &dyn Engine,
+    span: &Span,
+    mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let end = span.first_seq + span.count;
+    visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
+        Ok(seq < end && visit(seq, packed)? && seq + 1 < end)
+    })
 }

@@ -133,6 +133,15 @@ pub(super) fn events(value: &[u8]) -> impl Iterator<Item = Result<&[u8], Error>>
     })
 }
 
+/// What a record that begins at `first_seq` keeps of its events from `from` on, as a record of its own.
+pub(super) fn tail(value: &[u8], first_seq: u64, from: u64) -> Result<Option<Vec<u8>>, Error> {
+    let mut run = Run::default();
+    for (_, packed) in (first_seq..).zip(events(value)).filter(|(seq, _)| *seq >= from) {
+        run.push(packed?);
+    }
+    Ok(Some(run).filter(|run| run.count > 0).map(Run::into_value))
+}
+
 /// Reads a packed event, without copying what it borrows.
 pub(super) fn unpack(packed: &[u8]) -> Result<Packed<'_>, Error> {
     postcard::from_bytes(packed).map_err(|e| Error::Corrupt(format!("a packed event: {e}")))

@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) ids: AtomicU64,
     pub(super) live_bytes: AtomicI64,
     health: Mutex<Health>,
+    /// Held while stored records are rewritten, by packing or by trimming.
+    pub(super) rewriting: Mutex<()>,
 }
 
 impl Store {
@@ -84,6 +86,7 @@ impl Store {
             ids: AtomicU64::new(0),
             live_bytes: AtomicI64::new(0),
             health: Mutex::new(Health::Ok),
+            rewriting: Mutex::new(()),
         };
         shared.install(engine)?;
         Ok(Self { shared: Arc::new(shared) })

@@ -103,13 +103,12 @@ impl Store {
         for record in read::log_records(&*engine, 0) {
             let (_, spans) = record?;
             for span in spans {
-                let last = span.first_seq + span.count;
-                read::visit_stream(&*engine, &span.session, span.first_seq, |seq, packed| {
-                    if seq < last && packed.offset < end {
+                read::visit_span(&*engine, &span, |seq, packed| {
+                    if packed.offset < end {
                         let Logged { offset, event } = packed.unpack(&span.session, seq)?;
                         take(Line::Event { offset, sent_id: packed.sent_id, event: Box::new(event) })?;
                     }
-                    Ok(seq + 1 < last)
+                    Ok(true)
                 })?;
             }
         }

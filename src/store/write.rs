@@ -227,8 +227,8 @@ impl Writer {
             let expected = format!("at most {MAX_BATCH_EVENTS} events in one commit");
             return Ok(Err(Why::Invalid(Invalid::new("events", "", expected))));
         }
-        if let Some(sent) = &draft.id {
-            let id = sent.event_id(&draft.session);
+        let sent_id = draft.id.as_ref().map(|sent| sent.event_id(&draft.session));
+        if let Some(id) = sent_id {
             if let Some(&earlier) = batch.sent.get(&(draft.session.clone(), id)) {
                 let same = differs(draft, &batch.events[earlier].0);
                 return Ok(same.map_or(Ok(Answer::Repeats(earlier)), |field| Err(Why::Conflict(field, id))));
@@ -240,12 +240,12 @@ impl Writer {
         let head = self.head(engine, &draft.session)?;
         let seq = head.next_seq;
         head.next_seq += 1;
-        let event = self.event(draft, seq);
+        let event = self.event(draft, sent_id.unwrap_or_else(Uuid::now_v7), seq);
         let place = batch.events.len();
-        if draft.id.is_some() {
+        if sent_id.is_some() {
             batch.sent.insert((draft.session.clone(), event.id), place);
         }
-        batch.events.push((event, draft.id.is_some()));
+        batch.events.push((event, sent_id.is_some()));
         Ok(Ok(Answer::Added(place)))
     }
 
@@ -282,9 +282,9 @@ impl Writer {
         Ok(None)
     }
 
-    fn event(&self, draft: &Draft, seq: u64) -> Event {
+    fn event(&self, draft: &Draft, id: Uuid, seq: u64) -> Event {
         Event {
-            id: draft.id.as_ref().map_or_else(Uuid::now_v7, |id| id.event_id(&draft.session)),
+            id,
             ts: draft.ts.unwrap_or(self.observed),
             observed: self.observed,
             session: draft.session.clone(),

@@ -1,0 +1,133 @@
+//! Packing: small records of one stream, and of the log, are put together in the background.
+//!
+//! Who emits one event at a time leaves one record an event, and sled pays by the record, in memory and at
+//! the next open. Once a block has been indexed its records are rewritten, a few hundred changes at a time;
+//! readers notice when the record that they look for has gone into another one.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::engine::{Engine, Op, Tree};
+use super::record::{self, MAX_RUN, Run, Span};
+use super::{Error, key, parts, read};
+use crate::event::{Offset, StreamId};
+
+/// So many changes a batch: the writer waits while one is applied.
+const BATCH: usize = 256;
+
+/// Packs what stands in a stretch of the log. To be called while nothing is trimmed.
+pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result<(), Error> {
+    let mut streams: BTreeMap<StreamId, (u64, u64)> = BTreeMap::new();
+    for record in read::log_records(engine, first) {
+        let (offset, spans) = record?;
+        if offset >= end {
+            break;
+        }
+        for span in spans {
+            let last = span.first_seq + span.count;
+            let seqs = streams.entry(span.session).or_insert((span.first_seq, last));
+            *seqs = (seqs.0.min(span.first_seq), seqs.1.max(last));
+        }
+    }
+    let mut ops = Vec::new();
+    for (id, (first_seq, end_seq)) in streams {
+        stream(engine, &id, first_seq, end_seq, &mut ops)?;
+        if ops.len() >= BATCH {
+            engine.apply(&std::mem::take(&mut ops))?;
+        }
+    }
+    log(engine, first, end, &mut ops)?;
+    engine.apply(&ops)?;
+    Ok(())
+}
+
+/// Adds what packs a stream's records that begin at `first_seq..end_seq`, the one before them included.
+fn stream(
+    engine: &dyn Engine,
+    id: &StreamId,
+    first_seq: u64,
+    end_seq: u64,
+    ops: &mut Vec<Op>,
+) -> Result<(), Error> {
+    let before = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, first_seq)));
+    let floor = engine.range(Tree::Events, before, true).next().transpose()?.map(|(key, _)| key);
+    // The key of a part is that of no record: then what is before is a record that is full anyway.
+    let from = floor.filter(|key| key::is_event(id, key)).unwrap_or_else(|| key::event(id, first_seq));
+    let range = (Bound::Included(from), Bound::Excluded(key::event(id, end_seq)));
+    let mut group: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut bytes = 0;
+    for pair in engine.range(Tree::Events, range, false) {
+        let (key, stored) = pair?;
+        let small = key::is_event(id, &key) && parts::count(&stored) == 0;
+        if !small || bytes + stored.len() > MAX_RUN {
+            pack_group(&std::mem::take(&mut group), ops)?;
+            bytes = 0;
+        }
+        if small {
+            bytes += stored.len();
+            group.push((key, stored));
+        }
+    }
+    pack_group(&group, ops)
+}
+
+/// Adds what makes one record of several.
+fn pack_group(group: &[(Vec<u8>, Vec<u8>)], ops: &mut Vec<Op>) -> Result<(), Error> {
+    let [(first, _), rest @ ..] = group else { return Ok(()) };
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let mut run = Run::default();
+    for (key, stored) in group {
+        for packed in record::events(&stored[1..]) {
+            if !run.push(packed?) {
+                return Err(Error::Corrupt(format!("{}: a record grew by being packed", key.escape_ascii())));
+            }
+        }
+    }
+    parts::put(Tree::Events, first, &run.into_value(), ops);
+    ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Events, key.clone())));
+    Ok(())
+}
+
+/// Adds what packs the log's records in a stretch.
+fn log(engine: &dyn Engine, first: Offset, end: Offset, ops: &mut Vec<Op>) -> Result<(), Error> {
+    let range = (Bound::Included(key::offset(first)), Bound::Excluded(key::offset(end)));
+    let mut group: Vec<(Vec<u8>, Vec<Span>)> = Vec::new();
+    let mut next = None;
+    let mut bytes = 0;
+    for pair in engine.range(Tree::Log, range, false) {
+        let (key, value) = pair?;
+        let spans = record::unpack_spans(&value)?;
+        // Behind a hole a record begins anew, as a record tells only where its first span begins.
+        if next != key::number(&key) || bytes + value.len() > MAX_RUN {
+            pack_log(&std::mem::take(&mut group), ops)?;
+            bytes = 0;
+        }
+        next = key::number(&key).map(|first| first + spans.iter().map(|span| span.count).sum::<u64>());
+        bytes += value.len();
+        group.push((key, spans));
+    }
+    pack_log(&group, ops)
+}
+
+fn pack_log(group: &[(Vec<u8>, Vec<Span>)], ops: &mut Vec<Op>) -> Result<(), Error> {
+    let [(first, _), rest @ ..] = group else { return Ok(()) };
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let mut spans: Vec<Span> = Vec::new();
+    for span in group.iter().flat_map(|(_, spans)| spans) {
+        match spans.last_mut() {
+            Some(last) if last.session == span.session && last.first_seq + last.count == span.first_seq => {
+                last.count += span.count;
+                last.least_ts = last.least_ts.min(span.least_ts);
+                last.greatest_ts = last.greatest_ts.max(span.greatest_ts);
+            }
+            _ => spans.push(span.clone()),
+        }
+    }
+    ops.push(Op::put(Tree::Log, first.clone(), record::pack_spans(&spans)?));
+    ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Log, key.clone())));
+    Ok(())
+}
