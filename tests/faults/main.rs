@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "a run tells its figures")]
 
+mod failing_disk;
 mod files;
 mod kill9;
 mod load;
