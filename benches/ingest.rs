@@ -1,5 +1,7 @@
 //! Durable ingest against the raw disk: every tree, id and index written, every write synced.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 mod support;
 
 use std::sync::Arc;

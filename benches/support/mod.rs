@@ -1,6 +1,7 @@
 //! What the benchmarks have in common: the machine, a table, a workload, and the raw disk to hold against.
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use watchpost::event::{Data, Draft, Kind, SenderId, Severity, StreamId, Subject};
 
 /// Prints the machine that the figures are from.
-pub fn print_machine() {
+pub(crate) fn print_machine() {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -19,30 +20,30 @@ pub fn print_machine() {
 }
 
 /// Prints a row of a Markdown table.
-pub fn row(cells: &[&str]) {
+pub(crate) fn row(cells: &[&str]) {
     println!("| {} |", cells.join(" | "));
 }
 
 /// Prints a table's head.
-pub fn head(cells: &[&str]) {
+pub(crate) fn head(cells: &[&str]) {
     row(cells);
     row(&vec!["---"; cells.len()]);
 }
 
 /// Resident memory of this process, in MiB.
-pub fn resident_mib() -> f64 {
+pub(crate) fn resident_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
 }
 
 /// A number from the environment, for longer or shorter runs.
-pub fn number(name: &str, default: u64) -> u64 {
+pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 /// Event `n` of a workload over so many streams; about 437 bytes as JSON.
-pub fn draft(n: u64, streams: u64, with_id: bool) -> Draft {
+pub(crate) fn draft(n: u64, streams: u64, with_id: bool) -> Draft {
     let stream = StreamId::new(format!("proc-bench-{}", n % streams)).expect("an id");
     let kind = Kind::new("started").expect("a type");
     let name = format!("worker-{}", n % streams);
@@ -56,7 +57,7 @@ pub fn draft(n: u64, streams: u64, with_id: bool) -> Draft {
 }
 
 /// Appends so many bytes so many times, each followed by an fdatasync.
-pub fn raw_append(dir: &Path, bytes: usize, times: usize) -> Duration {
+pub(crate) fn raw_append(dir: &Path, bytes: usize, times: usize) -> Duration {
     let mut file = File::create(dir.join("raw")).expect("a file");
     let block = vec![b'x'; bytes];
     let begin = Instant::now();
@@ -68,12 +69,12 @@ pub fn raw_append(dir: &Path, bytes: usize, times: usize) -> Duration {
 }
 
 /// The value below which `percent` of the sorted values lie.
-pub fn percentile(sorted: &[Duration], percent: f64) -> Duration {
+pub(crate) fn percentile(sorted: &[Duration], percent: f64) -> Duration {
     let at = (sorted.len() as f64 * percent / 100.0) as usize;
     sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
 /// A duration in milliseconds, with three decimals.
-pub fn ms(duration: Duration) -> String {
+pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.3} ms", duration.as_secs_f64() * 1000.0)
 }

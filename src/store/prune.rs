@@ -61,17 +61,6 @@ pub(super) fn confirmed(store: &Store) -> Result<Offset, Error> {
     Ok(cursors.filter(|cursor| cursor.required).map(|cursor| cursor.offset).min().unwrap_or(Offset::MAX))
 }
 
-/// What becomes of a part of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    /// It goes.
-    Gone,
-    /// It is not for trimming.
-    Stays,
-    /// It is too young.
-    Waits,
-}
-
 /// One step of trimming while it is worked out.
 struct Step {
     ops: Vec<Op>,
@@ -99,7 +88,7 @@ impl Writer {
         for record in read::log_records(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
             let (offset, spans) = record?;
             let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
-            if end > confirmed || step.take_record(&*engine, offset, &spans, before)? == Taken::Waits {
+            if end > confirmed || !step.take_record(&*engine, offset, &spans, before)? {
                 break;
             }
             self.trimmed = end;
@@ -136,33 +125,25 @@ impl Writer {
 }
 
 impl Step {
-    /// Takes all trimmable spans of a record of the log, and the record itself when nothing else is in it.
+    /// Takes all spans of a record but those of sessions, if they are old; whether nothing is left to take.
     fn take_record(
         &mut self,
         engine: &dyn Engine,
         offset: Offset,
         spans: &[Span],
         before: Timestamp,
-    ) -> Result<Taken, Error> {
-        let mut whole = true;
-        for span in spans {
-            match self.take_span(engine, span, before)? {
-                Taken::Gone => {}
-                Taken::Stays => whole = false,
-                Taken::Waits => return Ok(Taken::Waits),
-            }
+    ) -> Result<bool, Error> {
+        let mut done = true;
+        for span in spans.iter().filter(|span| span.session.class() != Class::Session) {
+            done &= self.take_span(engine, span, before)?;
         }
-        if !whole {
-            return Ok(Taken::Stays);
+        if done && spans.iter().all(|span| span.session.class() != Class::Session) {
+            self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
         }
-        self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
-        Ok(Taken::Gone)
+        Ok(done)
     }
 
-    fn take_span(&mut self, engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<Taken, Error> {
-        if span.session.class() == Class::Session {
-            return Ok(Taken::Stays);
-        }
+    fn take_span(&mut self, engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<bool, Error> {
         let end = span.first_seq + span.count;
         let (mut old, mut events) = (true, 0);
         read::visit_span(engine, span, |_, packed| {
@@ -170,12 +151,11 @@ impl Step {
             events += 1;
             Ok(old)
         })?;
-        if !old {
-            return Ok(Taken::Waits);
+        if old && events > 0 {
+            self.events += events;
+            self.heads.insert(span.session.clone(), end);
         }
-        self.events += events;
-        self.heads.insert(span.session.clone(), end);
-        Ok(Taken::Gone)
+        Ok(old)
     }
 
     /// Adds what takes a stream's events before a seq away.

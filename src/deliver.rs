@@ -1,0 +1,430 @@
+//! Delivery: the one loop that moves events from the log to a sink.
+//!
+//! It reads from the cursor by pages, hands what the sink wants to it, and moves the cursor on the sink's own
+//! confirmation, never before. All waiting is here: exponential backoff with full jitter, what a destination
+//! said about when to come back, and a breaker that leaves a dead one alone. What is refused for good becomes
+//! a [`dead_letter`], durably, before the cursor moves over it. One delivery waits for no other.
+
+mod breaker;
+mod cursor;
+pub mod dead_letter;
+mod page;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::breaker::Breaker;
+use self::dead_letter::DeadLetter;
+use self::page::{Page, Pages};
+use crate::backoff::Backoff;
+use crate::event::{Logged, Offset, Timestamp};
+use crate::sink::{self, Cursor, Refused, Sent, Sink};
+use crate::store::{self, Store, Write};
+
+pub use breaker::Circuit;
+pub use status::{Failure, Handle, State, Status};
+
+/// So many letters, at most, are written in one go: with events of 64 KiB, 2 MiB.
+const LETTERS: usize = 32;
+
+/// How a delivery behaves; the defaults are right for every sink.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether pruning waits for this sink.
+    pub required: bool,
+    /// A call of the sink is given up after this.
+    pub call_timeout: Duration,
+    /// The first wait after an error is at most this.
+    pub backoff_first: Duration,
+    /// No wait of the backoff is longer.
+    pub backoff_most: Duration,
+    /// The longest wait while a person has to change something.
+    pub misconfigured: Duration,
+    /// The breaker opens after so many failures in a row.
+    pub breaker_after: u32,
+    /// It is open for so long at first.
+    pub breaker_first: Duration,
+    /// And never longer than this.
+    pub breaker_most: Duration,
+    /// Retries of dead letters are looked for this often, where nobody told of one.
+    pub look_for_retries: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            required: true,
+            call_timeout: Duration::from_secs(60),
+            backoff_first: Duration::from_millis(100),
+            backoff_most: Duration::from_secs(30),
+            misconfigured: Duration::from_secs(30),
+            breaker_after: 5,
+            breaker_first: Duration::from_secs(5),
+            breaker_most: Duration::from_secs(60),
+            look_for_retries: Duration::from_secs(5),
+        }
+    }
+}
+
+/// One delivery: its sink, its cursor and all its waiting.
+pub struct Delivery<S> {
+    name: Arc<str>,
+    sink: S,
+    store: Store,
+    settings: Settings,
+    pages: Pages,
+    cursor: Option<Cursor>,
+    /// Whether the sink was resumed since its last error.
+    ready: bool,
+    backoff: Backoff,
+    breaker: Breaker,
+    /// When retries were last looked for; `None`: to be done now.
+    looked: Option<Instant>,
+    nudge: Arc<Notify>,
+    status: watch::Sender<Status>,
+    shutdown: CancellationToken,
+}
+
+/// Why a turn did not get on.
+#[derive(Debug, thiserror::Error)]
+enum Stuck {
+    #[error(transparent)]
+    Sink(#[from] sink::Error),
+    #[error("the store: {0}")]
+    Store(#[from] store::Error),
+}
+
+/// What comes after a turn.
+enum Next {
+    Turn,
+    Idle,
+}
+
+impl<S: Sink> Delivery<S> {
+    /// A delivery that does not run yet, and the handle to it. `name` is the key of its cursor.
+    pub fn new(name: &str, sink: S, store: Store, settings: Settings) -> (Self, Handle) {
+        let name: Arc<str> = name.into();
+        let (status, watched) = watch::channel(Status::new(Arc::clone(&name), settings.required));
+        let nudge = Arc::new(Notify::new());
+        let handle = Handle { store: store.clone(), status: watched, nudge: Arc::clone(&nudge) };
+        let delivery = Self {
+            name,
+            sink,
+            pages: Pages::new(store.clone()),
+            store,
+            cursor: None,
+            ready: false,
+            backoff: Backoff::new(settings.backoff_first, settings.backoff_most),
+            breaker: Breaker::new(settings.breaker_after, settings.breaker_first, settings.breaker_most),
+            settings,
+            looked: None,
+            nudge,
+            status,
+            shutdown: CancellationToken::new(),
+        };
+        (delivery, handle)
+    }
+
+    /// Runs until `shutdown`, then finishes the call that it is in: at most [`Settings::call_timeout`], so
+    /// whoever drains puts a deadline on it. It may be dropped at any time; nothing confirmed is lost.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        self.shutdown = shutdown;
+        let mut durable = self.store.durable();
+        while !self.shutdown.is_cancelled() {
+            durable.mark_unchanged();
+            match self.turn().await {
+                Ok(Next::Turn) => {}
+                Ok(Next::Idle) => self.idle(&mut durable).await,
+                Err(stuck) => self.wait_after(&stuck).await,
+            }
+        }
+        self.stop();
+    }
+
+    /// One step: resume, a retry, or a page.
+    async fn turn(&mut self) -> Result<Next, Stuck> {
+        self.breaker.try_again();
+        let cursor = match &self.cursor {
+            Some(cursor) => cursor.clone(),
+            None => cursor::load(&self.store, &self.name)?,
+        };
+        if !self.ready {
+            self.resume(cursor).await?;
+        }
+        if self.should_look() {
+            self.redeliver().await?;
+        }
+        let offset = self.offset();
+        let mut page = self.pages.read(offset).await?;
+        if page.end == offset {
+            // Reached, and nothing to try it with: that must do.
+            self.breaker.succeeded();
+            return Ok(Next::Idle);
+        }
+        page.events.retain(|logged| self.sink.wants(&logged.event));
+        self.pages.read_ahead(page.end);
+        self.show(|status| status.state = State::Delivering);
+        self.deliver(&page).await?;
+        Ok(Next::Turn)
+    }
+
+    async fn resume(&mut self, at: Cursor) -> Result<(), Stuck> {
+        let resumed = match timeout(self.settings.call_timeout, self.sink.resume(&at)).await {
+            Ok(resumed) => resumed?,
+            Err(_) => return Err(self.timed_out().into()),
+        };
+        if resumed.offset > at.offset {
+            let message = format!("the sink would skip events {} to {}", at.offset, resumed.offset);
+            return Err(sink::Error::Misconfigured(message).into());
+        }
+        if resumed != at {
+            // Durably: a mark made now is what a crash in the middle of the first batch is healed by.
+            self.store.put_durable(&[cursor::write(&self.name, &resumed, self.settings.required)])?;
+        }
+        self.cursor = Some(resumed);
+        self.ready = true;
+        self.looked = None;
+        Ok(())
+    }
+
+    /// Delivers a page, in as many calls as it takes.
+    async fn deliver(&mut self, page: &Page) -> Result<(), Stuck> {
+        let mut rest = page.events.as_slice();
+        while !rest.is_empty() {
+            if self.shutdown.is_cancelled() {
+                return Ok(());
+            }
+            let batch = if self.breaker.circuit() == Circuit::HalfOpen { &rest[..1] } else { rest };
+            let sent = self.send(batch).await;
+            let settled = sent.settled;
+            rest = &rest[settled..];
+            let end = rest.first().map_or(page.end, |next| next.offset);
+            if settled > 0 {
+                self.settle(&batch[..settled], &sent, end).await?;
+            }
+            match sent.error {
+                Some(error) => return Err(error.into()),
+                None if settled == 0 => {
+                    self.ready = false;
+                    return Err(sink::Error::Retryable("nothing was settled, and no error told".into()).into());
+                }
+                None => {}
+            }
+        }
+        if self.offset() < page.end {
+            // Nothing but events that do not go there: no call, but the cursor moves all the same.
+            let mark = self.cursor.take().unwrap_or_default().mark;
+            self.save(Cursor { offset: page.end, mark })?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, batch: &[Logged]) -> Sent {
+        let mut sent = match timeout(self.settings.call_timeout, self.sink.send(batch)).await {
+            Ok(sent) => sent,
+            Err(_) => Sent { error: Some(self.timed_out()), ..Sent::default() },
+        };
+        self.ready = sent.error.is_none();
+        sent.settled = sent.settled.min(batch.len());
+        sent.refused.retain(|refused| refused.index < sent.settled);
+        sent
+    }
+
+    fn timed_out(&self) -> sink::Error {
+        sink::Error::Retryable(format!("no answer within {} s", self.settings.call_timeout.as_secs()))
+    }
+
+    /// Keeps the refused events, then moves the cursor to `end`.
+    async fn settle(&mut self, batch: &[Logged], sent: &Sent, end: Offset) -> Result<(), Stuck> {
+        self.breaker.succeeded();
+        self.backoff.reset();
+        for refused in sent.refused.chunks(LETTERS) {
+            let last = refused.last().map_or(0, |last| last.index);
+            // The mark stands for the whole batch, so it waits for the end of it.
+            let mark = self.cursor.as_ref().map(|cursor| cursor.mark.clone()).unwrap_or_default();
+            let cursor = Cursor { offset: batch[last].offset + 1, mark };
+            let mut writes = vec![cursor::write(&self.name, &cursor, self.settings.required)];
+            writes.extend(refused.iter().map(|refused| dead_letter::keep(&self.letter(batch, refused))));
+            self.write(&writes).await?;
+            self.cursor = Some(cursor);
+        }
+        let (refused, settled) = (sent.refused.len() as u64, batch.len() as u64);
+        self.show(|status| {
+            status.delivered += settled - refused.min(settled);
+            status.dead_lettered += refused;
+            status.failures = 0;
+        });
+        self.save(Cursor { offset: end, mark: sent.mark.clone() })?;
+        Ok(())
+    }
+
+    fn letter(&self, batch: &[Logged], refused: &Refused) -> DeadLetter {
+        let Logged { offset, event } = batch[refused.index].clone();
+        tracing::warn!(sink = %self.name, offset, id = %event.id, reason = refused.reason, "a dead letter");
+        DeadLetter {
+            id: Uuid::now_v7(),
+            kind: dead_letter::Kind::Delivery,
+            sink: self.name.to_string(),
+            offset,
+            event,
+            reason: refused.reason.clone(),
+            time: Timestamp::now(),
+            attempts: 1,
+            retrying: false,
+        }
+    }
+
+    /// Writes durably, and tries until it is written: the destination's answer cannot be asked for again.
+    async fn write(&mut self, writes: &[Write]) -> Result<(), Stuck> {
+        loop {
+            match self.store.put_durable(writes) {
+                Ok(()) => return Ok(()),
+                Err(error) if self.shutdown.is_cancelled() => return Err(error.into()),
+                Err(error) => self.wait_after(&error.into()).await,
+            }
+        }
+    }
+
+    fn save(&mut self, cursor: Cursor) -> Result<(), Stuck> {
+        let write = cursor::write(&self.name, &cursor, self.settings.required);
+        self.cursor = Some(cursor);
+        self.show(|_| {});
+        Ok(self.store.put(&[write])?)
+    }
+
+    fn should_look(&mut self) -> bool {
+        let told = self.nudge.notified().now_or_never().is_some();
+        told || self.looked.is_none_or(|looked| looked.elapsed() >= self.settings.look_for_retries)
+    }
+
+    /// Sends again the dead letters that a person asked for.
+    async fn redeliver(&mut self) -> Result<(), Stuck> {
+        self.looked = None;
+        let letters = dead_letter::due(&self.store, &self.name)?;
+        for letters in letters.chunks(LETTERS) {
+            self.redeliver_some(letters).await?;
+        }
+        if letters.is_empty() {
+            self.looked = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn redeliver_some(&mut self, letters: &[DeadLetter]) -> Result<(), Stuck> {
+        let again = |letter: &DeadLetter| Logged { offset: letter.offset, event: letter.event.clone() };
+        let batch: Vec<Logged> = letters.iter().map(again).collect();
+        let sent = self.send(&batch).await;
+        let mut writes = Vec::new();
+        for (index, letter) in letters.iter().enumerate().take(sent.settled) {
+            match sent.refused.iter().find(|refused| refused.index == index) {
+                None => writes.extend(dead_letter::remove(letter)),
+                Some(refused) => writes.extend(dead_letter::keep_again(&DeadLetter {
+                    reason: refused.reason.clone(),
+                    time: Timestamp::now(),
+                    attempts: letter.attempts.saturating_add(1),
+                    ..letter.clone()
+                })),
+            }
+        }
+        if sent.settled > 0 {
+            let cursor = Cursor { offset: self.offset(), mark: sent.mark };
+            writes.push(cursor::write(&self.name, &cursor, self.settings.required));
+            self.write(&writes).await?;
+            self.cursor = Some(cursor);
+        }
+        let delivered = (sent.settled - sent.refused.len().min(sent.settled)) as u64;
+        self.show(|status| status.delivered += delivered);
+        match sent.error {
+            Some(error) => Err(error.into()),
+            None if sent.settled < letters.len() => {
+                Err(sink::Error::Retryable("a retry was not settled".into()).into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for something to do.
+    async fn idle(&mut self, durable: &mut watch::Receiver<Offset>) {
+        self.show(|status| {
+            status.state = State::Idle;
+            status.failures = 0;
+        });
+        tokio::select! {
+            _ = durable.changed() => {}
+            () = self.nudge.notified() => self.looked = None,
+            () = sleep(self.settings.look_for_retries) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+    }
+
+    /// Waits after a failure, for as long as it asks for.
+    async fn wait_after(&mut self, stuck: &Stuck) {
+        let wait = self.wait(stuck);
+        let message = stuck.to_string();
+        let known = self.status.borrow().last_error.as_ref().is_some_and(|last| last.message == message);
+        if !known || self.status.borrow().failures == 0 {
+            tracing::warn!(sink = %self.name, again_in_ms = wait.as_millis(), "delivery waits: {message}");
+        }
+        let now = Timestamp::now();
+        let wait_millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        self.show(|status| {
+            status.state = State::Waiting;
+            status.failures = status.failures.saturating_add(1);
+            status.retry_at = Some(now.plus_millis(wait_millis));
+            status.last_error = Some(Failure { time: now, message });
+        });
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+        self.show(|status| status.retry_at = None);
+    }
+
+    fn wait(&mut self, stuck: &Stuck) -> Duration {
+        let jitter = rand::random::<f64>();
+        match stuck {
+            Stuck::Store(_) => self.backoff.next(jitter),
+            Stuck::Sink(sink::Error::Throttled { after, .. }) => *after,
+            Stuck::Sink(sink::Error::Retryable(_)) => {
+                let wait = self.backoff.next(jitter);
+                self.breaker.failed().map_or(wait, |open| open.max(wait))
+            }
+            Stuck::Sink(sink::Error::Misconfigured(_)) => {
+                self.breaker.failed();
+                self.settings.misconfigured.mul_f64(0.5 + jitter / 2.0)
+            }
+        }
+    }
+
+    fn offset(&self) -> Offset {
+        self.cursor.as_ref().map_or(0, |cursor| cursor.offset)
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Status)) {
+        let (offset, breaker) = (self.offset(), self.breaker.circuit());
+        self.status.send_modify(|status| {
+            (status.offset, status.breaker) = (offset, breaker);
+            change(status);
+        });
+    }
+
+    fn stop(&mut self) {
+        if let Some(cursor) = &self.cursor {
+            let write = cursor::write(&self.name, cursor, self.settings.required);
+            if let Err(error) = self.store.put_durable(&[write]) {
+                tracing::warn!(sink = %self.name, %error, "the cursor was not saved: some events are sent again");
+            }
+        }
+        self.show(|status| status.state = State::Stopped);
+    }
+}
