@@ -4,13 +4,15 @@
 //! The writer runs with `powercut.c` preloaded, which makes writes fail while a file is there.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use watchpost::store::{Health, Store};
+use watchpost::ingest::Ingest;
+use watchpost::store::{Disk, Failing, Health, Store};
 
-use crate::load::{self, Ledger};
+use crate::load::{self, Ledger, Worker};
 use crate::powercut::library;
 use crate::writer::{self, Playing, Writer};
 
@@ -75,6 +77,40 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+/// The same with the twin in memory, which can fail thousands of times, and at a batch too: sled's file hardly
+/// ever fails there.
+#[test]
+fn nothing_acknowledged_is_lost_on_a_failing_disk_in_memory() {
+    let (faults, seed) = (crate::amount("MEMORY_FAULTS", 40), crate::seed());
+    let mut rng = StdRng::seed_from_u64(seed);
+    let acks = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file");
+    let (disk, work) = (Disk::default(), Worker { ledger: Ledger::default(), submissions: u64::MAX });
+    disk.set_forgetful(true);
+    let store = Store::on(&disk).expect("the store opens");
+    let (ingest, ingestor) = Ingest::start(&store).expect("ingest starts");
+    let runtime = writer::runtime();
+    runtime.block_on(async {
+        let file = Arc::new(acks.reopen().expect("the file opens"));
+        let mut errors = load::start(&ingest, &work, &file);
+        for _ in 0..faults {
+            until("more is acknowledged", grown(acks.path(), rng.random_range(1..500))).await;
+            disk.fail([Failing::Apply, Failing::Flush][rng.random_range(0..2)]);
+            let error = tokio::time::timeout(PATIENCE, errors.recv()).await.expect("an error is met in time");
+            assert!(error.is_some(), "the load goes on");
+        }
+        until("more is acknowledged", grown(acks.path(), 1)).await;
+    });
+    drop(runtime);
+    ingestor.drain().expect("no thread has panicked");
+    let mut ledger = Ledger::default();
+    ledger.read(&std::fs::read_to_string(acks.path()).expect("the acknowledgements are read"));
+    let present = load::prove(&store, &ledger).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+    println!(
+        "failing disk in memory: {faults} faults, {present} events, {} acknowledged; seed {seed}",
+        ledger.events()
+    );
 }
 
 #[test]
