@@ -1,10 +1,110 @@
 //! Settings, validated: what the rest of Watchpost is built from.
 //!
-//! Whatever reads a file, the environment or options brings it to these types first.
+//! Three layers, each over the one before: a YAML file, the environment, options. They meet as text in one
+//! tree, which is then read once, so that all mistakes are told at once, each with its place.
 
+mod build;
+mod environment;
+mod mistake;
+mod read;
+mod schema;
+mod tree;
+mod value;
+mod write;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use environment::Environment;
+pub use mistake::{Mistake, Mistakes, Place};
+pub use schema::{KEYS, Key};
+pub use value::{Parsed, duration, http_url, listen, nats_url, size, write_duration, write_size};
+pub use write::{example, show, without_password};
+
+/// What a daemon is when nothing is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// No supervisor and no sink: the file says which there are.
+    Empty,
+    /// One supervisor on its default port, and JetStream on its own.
+    Adapter,
+}
+
+/// An option of the command line that sets a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// The option, as it is typed.
+    pub name: &'static str,
+    /// The key's path, as in [`KEYS`].
+    pub path: &'static str,
+    /// The value.
+    pub word: String,
+}
+
+/// Where settings come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// What there is before anything is read.
+    pub base: Base,
+    /// A file's name and its text.
+    pub file: Option<(&'a str, &'a str)>,
+    /// The environment.
+    pub environment: &'a Environment,
+    /// The options.
+    pub flags: &'a [Flag],
+}
+
+/// Reads all layers and checks them, or tells every mistake. Files that hold secrets are read too.
+///
+/// Beside the settings come warnings: things that are most likely not as they were meant.
+pub fn load(sources: &Sources<'_>) -> Result<(Settings, Vec<String>), Mistakes> {
+    let mut mistakes = Vec::new();
+    let (name, text) = sources.file.unwrap_or(("", ""));
+    let mut root = yaml::parse(name, text, &mut mistakes);
+    if !build::is_map(&root, name, &mut mistakes) {
+        return Err(Mistakes(mistakes));
+    }
+    if sources.base == Base::Adapter {
+        root.lay_adapter();
+    }
+    environment::lay(&mut root, sources.environment, &mut mistakes);
+    for flag in sources.flags {
+        root.lay(flag.path, &flag.word, &Place::Flag(flag.name), &mut mistakes);
+    }
+    let settings = build::settings(&root, sources.environment, &mut mistakes);
+    mistakes.sort_by(|one, other| one.place.cmp(&other.place));
+    match mistakes.is_empty() {
+        true => Ok((settings, environment::unknown(sources.environment))),
+        false => Err(Mistakes(mistakes)),
+    }
+}
+
+impl Settings {
+    /// One supervisor on its default port, and JetStream on its own.
+    pub fn adapter() -> Self {
+        Self {
+            process_compose: vec![ProcessCompose::default()],
+            jetstream: Some(JetStream::default()),
+            ..Self::default()
+        }
+    }
+
+    /// What the subjects of processes begin with, each once; the usual prefix is always among them.
+    pub fn subject_prefixes(&self) -> Vec<String> {
+        let mut prefixes = vec![ProcessCompose::default().subject_prefix];
+        prefixes.extend(self.process_compose.iter().map(|source| source.subject_prefix.clone()));
+        prefixes.sort();
+        prefixes.dedup();
+        prefixes
+    }
+}
 
 /// Everything that a daemon is built from.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,6 +176,18 @@ impl Secret {
     /// Takes it.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Reads it from a file: its text without blanks around it, at most 64 KiB. The error says what was
+    /// expected in place of that file.
+    pub fn from_file(path: &Path) -> Parsed<Self> {
+        let mut secret = String::new();
+        let read = File::open(path).and_then(|file| file.take(64 * 1024).read_to_string(&mut secret));
+        match read {
+            Err(error) => Err(format!("a file that can be read ({error})")),
+            Ok(_) if secret.trim().is_empty() => Err("a file with a secret in it (it is empty)".into()),
+            Ok(_) => Ok(Self::new(secret.trim())),
+        }
     }
 
     /// The secret itself.

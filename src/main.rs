@@ -1,3 +1,16 @@
-//! The `watchpost` binary.
+//! The `watchpost` binary: arguments, environment and exit code. Everything else is the library's.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use watchpost::cli;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, word)| Some((name.into_string().ok()?, word.into_string().ok()?)))
+        .collect();
+    cli::Cli::parse().run(environment)
+}

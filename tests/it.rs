@@ -1,11 +1,23 @@
-//! The integration tests, in one binary.
+//! Every test that needs more than one module, in one binary.
+
+// The accounts that some tests print are there to be read.
+#![allow(clippy::print_stdout)]
 
 mod it {
     mod support;
 
+    mod api;
+    mod arrows;
+    mod cli;
     mod consumer;
+    mod daemon;
+    mod dead_letters;
     mod delivery;
+    mod demo;
     mod jetstream;
     mod nats_auth;
+    mod recordings;
+    mod source;
     mod store;
+    mod watch;
 }

@@ -35,3 +35,13 @@ pub(super) fn write(sink: &str, cursor: &Cursor, required: bool) -> Write {
     let value = serde_json::to_vec(&record).unwrap_or_default();
     Write::put(Tree::Cursors, sink, value)
 }
+
+/// The sinks that have a cursor, each with its offset and whether pruning waits for it; at most 1,000.
+pub(super) fn all(store: &Store) -> Result<Vec<(String, Offset, bool)>, store::Error> {
+    let records = store.scan(Tree::Cursors, "", None, 1000)?.into_iter();
+    let record = |(sink, bytes): (String, Vec<u8>)| {
+        let record: Record = serde_json::from_slice(&bytes).ok()?;
+        Some((sink, record.offset, record.required))
+    };
+    Ok(records.filter_map(record).collect())
+}

@@ -81,7 +81,7 @@ pub struct Page {
 }
 
 /// How many letters there are for one sink.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Count {
     /// What was given up on.
     pub kind: Kind,

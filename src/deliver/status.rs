@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use super::breaker::Circuit;
+use super::cursor;
 use crate::event::{Offset, Timestamp};
 use crate::store::{self, Limit, Store};
 
 /// What a delivery is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It has not reached its destination yet.
@@ -26,7 +27,7 @@ pub enum State {
 }
 
 /// An error and its time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// When.
     pub time: Timestamp,
@@ -35,7 +36,7 @@ pub struct Failure {
 }
 
 /// How a delivery fares.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The sink's name.
     pub sink: Arc<str>,
@@ -82,6 +83,29 @@ impl Status {
     }
 }
 
+/// How the deliveries of a store fare while none runs: what their cursors tell.
+pub fn at_rest(store: &Store) -> Result<Vec<Status>, store::Error> {
+    let cursors = cursor::all(store)?.into_iter();
+    let status = |(sink, offset, required): (String, Offset, bool)| Status {
+        state: State::Stopped,
+        offset,
+        ..Status::new(sink.into(), required)
+    };
+    cursors.map(|cursor| with_lag(store, status(cursor))).collect()
+}
+
+fn with_lag(store: &Store, mut status: Status) -> Result<Status, store::Error> {
+    status.lag_events = store.range().end.saturating_sub(status.offset);
+    if status.lag_events > 0 {
+        let oldest = store.log(status.offset, Limit::events(1))?;
+        let age = oldest
+            .first()
+            .map_or(0, |logged| Timestamp::now().as_millis().saturating_sub(logged.event.observed.as_millis()));
+        status.lag_seconds = age.max(0) as f64 / 1000.0;
+    }
+    Ok(status)
+}
+
 /// A handle to a running delivery; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -93,17 +117,8 @@ pub struct Handle {
 impl Handle {
     /// How it fares now, with its lag.
     pub fn status(&self) -> Result<Status, store::Error> {
-        let mut status = self.status.borrow().clone();
-        let end = self.store.range().end;
-        status.lag_events = end.saturating_sub(status.offset);
-        if status.lag_events > 0 {
-            let oldest = self.store.log(status.offset, Limit::events(1))?;
-            let age = oldest
-                .first()
-                .map_or(0, |logged| Timestamp::now().as_millis().saturating_sub(logged.event.observed.as_millis()));
-            status.lag_seconds = age.max(0) as f64 / 1000.0;
-        }
-        Ok(status)
+        let status = self.status.borrow().clone();
+        with_lag(&self.store, status)
     }
 
     /// Wakes at each change; the lag in there is not kept up, [`Handle::status`] works it out.

@@ -38,7 +38,7 @@ pub struct ProcessData {
     /// The life of the process that this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<Uuid>,
-    /// The exit code of the run that ends (-1 for any death by signal).
+    /// The exit code of the run that ends (-1 for any death by signal); absent where nobody showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
     /// Why the run ended.
@@ -142,5 +142,36 @@ pub struct ProcessState {
     pub mem: i64,
     /// Percent of one processor, -1 when unknown.
     #[serde(default)]
+    pub cpu: f64,
+}
+
+/// The payload of `resources_sampled`: every process that the project has, in one or more parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourcesData {
+    /// The source's name.
+    pub source: String,
+    /// The parts of one sample have the same number, the next sample a greater one.
+    pub sample: i64,
+    /// 1, 2, 3…
+    pub part: u32,
+    /// How many parts the sample has.
+    pub parts: u32,
+    /// What each process used, by name.
+    pub processes: Vec<Usage>,
+}
+
+/// What one process used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The replica's name.
+    pub process: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The life of the process, while it is in one. Scaling renames a process without ending its run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<Uuid>,
+    /// Resident memory in bytes, -1 when unknown.
+    pub mem: i64,
+    /// Percent of one processor, -1 when unknown.
     pub cpu: f64,
 }

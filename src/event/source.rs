@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The types of these events.
+pub mod kind {
+    /// The supervisor no longer answers.
+    pub const SOURCE_DOWN: &str = "source_down";
+    /// It answers again.
+    pub const SOURCE_UP: &str = "source_up";
+}
+
 /// The payload of `source_down` and `source_up`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceData {

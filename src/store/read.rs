@@ -33,41 +33,47 @@ pub(super) fn log_first(engine: &dyn Engine) -> Result<Option<Offset>, Fault> {
 
 /// The log's records from `from` on, in order, cut to begin there.
 ///
-/// While this reads, records may be packed together in the background; where the next one does not begin
-/// where the last one ended, the one that now has the place is looked for.
+/// While this reads, records may be packed together in the background. One step of a range is atomic, several
+/// are not: where the next record does not begin where the last one ended, the record that now has the place
+/// is looked for, in one step, and only where there is none is it a gap, left by trimming.
 pub(super) fn log_records(
     engine: &dyn Engine,
     from: Offset,
 ) -> impl Iterator<Item = Result<LogRecord, Error>> + '_ {
     let mut next = from;
-    let mut records = log_from(engine, next);
-    let mut sought = true;
-    std::iter::from_fn(move || {
+    let mut ahead: Option<super::engine::Pairs<'_>> = None;
+    let mut step = move || -> Result<Option<LogRecord>, Error> {
         loop {
-            let (first, spans) = match records.next()?.map_err(Error::from).and_then(log_record) {
-                Ok(record) => record,
-                Err(error) => return Some(Err(error)),
+            let found = match &mut ahead {
+                Some(records) => records.next().transpose()?.map(log_record).transpose()?,
+                None => None,
             };
-            if first > next && !sought {
-                sought = true;
-                records = log_from(engine, next);
-                continue;
+            if found.as_ref().is_none_or(|(first, _)| *first > next) {
+                let at = (Bound::Unbounded, Bound::Included(key::offset(next)));
+                let floor = engine.range(Tree::Log, at, true).next().transpose()?.map(log_record).transpose()?;
+                let beyond =
+                    floor.as_ref().map_or(Bound::Unbounded, |(first, _)| Bound::Excluded(key::offset(*first)));
+                let floor = floor.map(|(first, spans)| cut_front(first, spans, next));
+                if ahead.is_none() || floor.as_ref().is_some_and(|(_, spans)| !spans.is_empty()) {
+                    ahead = Some(engine.range(Tree::Log, (beyond, Bound::Unbounded), false));
+                    match floor.filter(|(_, spans)| !spans.is_empty()) {
+                        Some(record) => {
+                            next = record.0 + count(&record.1);
+                            return Ok(Some(record));
+                        }
+                        None => continue,
+                    }
+                }
             }
-            let cut = cut_front(first, spans, next);
-            if !cut.1.is_empty() {
-                sought = false;
-                next = cut.0 + count(&cut.1);
-                return Some(Ok(cut));
+            let Some((first, spans)) = found else { return Ok(None) };
+            let record = cut_front(first, spans, next);
+            if !record.1.is_empty() {
+                next = record.0 + count(&record.1);
+                return Ok(Some(record));
             }
         }
-    })
-}
-
-/// The stored records from the one that has `from`.
-fn log_from(engine: &dyn Engine, from: Offset) -> super::engine::Pairs<'_> {
-    let floor = engine.range(Tree::Log, (Bound::Unbounded, Bound::Included(key::offset(from))), true).next();
-    let floor = floor.and_then(Result::ok).map(|(key, _)| key).unwrap_or_default();
-    engine.range(Tree::Log, (Bound::Included(floor), Bound::Unbounded), false)
+    };
+    std::iter::from_fn(move || step().transpose())
 }
 
 fn count(spans: &[Span]) -> u64 {
@@ -120,35 +126,38 @@ pub(super) fn visit_stream(
     mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
 ) -> Result<(), Error> {
     let mut next = from_seq;
-    let mut sought = true;
     'seek: loop {
-        let range = (Bound::Included(record_of(engine, id, next)?), Bound::Included(key::event(id, u64::MAX)));
-        for pair in parts::whole(engine, Tree::Events, range, false) {
+        // The record that has the event, in one step; what is behind it is read from there on.
+        let before = (Bound::Included(key::stream(id)), Bound::Included(key::event(id, next)));
+        let mut after = Bound::Included(key::event(id, next));
+        if let Some((key, value)) = parts::whole(engine, Tree::Events, before, true).next().transpose()? {
+            let Some(end) = visit_record(&value, seq_of(&key)?, next, &mut visit)? else { return Ok(()) };
+            next = end.max(next);
+            after = Bound::Excluded(key);
+        }
+        for pair in parts::whole(engine, Tree::Events, (after, Bound::Included(key::event(id, u64::MAX))), false) {
             let (key, value) = pair?;
             let first = seq_of(&key)?;
-            if first > next && !sought {
-                sought = true;
+            if first > next && has(engine, id, next)? {
                 continue 'seek;
             }
             let Some(end) = visit_record(&value, first, next, &mut visit)? else { return Ok(()) };
-            if end > next {
-                (sought, next) = (false, end);
-            }
+            next = end.max(next);
         }
-        return Ok(());
+        if !has(engine, id, next)? {
+            return Ok(());
+        }
     }
 }
 
-/// The key of the record that has an event, or where it would stand.
-fn record_of(engine: &dyn Engine, id: &StreamId, seq: u64) -> Result<Vec<u8>, Error> {
-    let key = key::event(id, seq);
-    if engine.get(Tree::Events, &key)?.is_some() {
-        // The usual case, and cheaper than a search.
-        return Ok(key);
-    }
-    let before = (Bound::Included(key::stream(id)), Bound::Included(key.clone()));
-    let floor = parts::whole(engine, Tree::Events, before, true).next().transpose()?;
-    Ok(floor.map_or(key, |(key, _)| key))
+/// Whether there is an event, by one step.
+fn has(engine: &dyn Engine, id: &StreamId, seq: u64) -> Result<bool, Error> {
+    let before = (Bound::Included(key::stream(id)), Bound::Included(key::event(id, seq)));
+    let Some((key, value)) = parts::whole(engine, Tree::Events, before, true).next().transpose()? else {
+        return Ok(false);
+    };
+    let count = record::events(&value).count() as u64;
+    Ok(seq_of(&key)? + count > seq)
 }
 
 /// The seq behind the record's last event, or nothing when `visit` said to stop.

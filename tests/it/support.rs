@@ -1,6 +1,10 @@
 //! What the tests share.
 
+pub(crate) mod daemon;
 pub(crate) mod events;
+pub(crate) mod fake;
+pub(crate) mod history;
 pub(crate) mod jwt;
+pub(crate) mod log;
 pub(crate) mod nats;
 pub(crate) mod wait;

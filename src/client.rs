@@ -1,0 +1,227 @@
+//! A client of the daemon's API, over TCP or a unix socket.
+
+mod follow;
+mod reader;
+mod sse;
+
+use std::time::Duration;
+
+use reqwest::{Method, Response, StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::api::events::{Page, Row};
+use crate::api::filter::Filter;
+use crate::config::Secret;
+use crate::event::{Event, Logged, Offset};
+
+pub use follow::{Follow, Followed};
+pub use reader::{Failed, Reader};
+
+/// How long making a connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long an answer may take, but for those that never end.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The most bytes of an answer: a page of 1,000 events of 64 KiB, and some more.
+const MAX_ANSWER: usize = 80 << 20;
+
+/// Why the API did not give what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nobody answers there.
+    #[error("no daemon answers at {url}: {message}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// What happened.
+        message: String,
+    },
+    /// The daemon said no.
+    #[error("the daemon at {url} refused ({status}): {message}")]
+    Refused {
+        /// Where.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+    /// What answers there is no daemon, or one of another version.
+    #[error("what answers at {url} is no watchpost that this one understands: {message}")]
+    Malformed {
+        /// Where.
+        url: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The client; a cheap handle.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// What requests go to; for a socket, any name will do.
+    base: String,
+    /// What the user knows it by.
+    url: String,
+    token: Option<Secret>,
+}
+
+impl Client {
+    /// A client of the daemon at `http://HOST:PORT` or `unix:PATH`.
+    pub fn new(url: &str, token: Option<Secret>) -> Result<Self, Error> {
+        let builder = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy();
+        let (builder, base) = match url.strip_prefix("unix:") {
+            Some(path) => (builder.unix_socket(path), "http://localhost".to_owned()),
+            None => (builder, url.trim_end_matches('/').to_owned()),
+        };
+        let http =
+            builder.build().map_err(|error| Error::Unreachable { url: url.into(), message: chain(&error) })?;
+        Ok(Self { http, base, url: url.into(), token })
+    }
+
+    /// Where the daemon is, as it was given.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A page of events.
+    pub async fn events(&self, filter: &Filter) -> Result<Page, Error> {
+        let response = self.ask(Method::GET, &format!("/api/events?{}", filter.to_query())).await?;
+        let next = response.headers().get(header::LINK).and_then(|link| link.to_str().ok()).and_then(after);
+        let rows: Vec<Box<RawValue>> = self.read(response).await?;
+        let events: Result<Vec<Row>, Error> = rows.iter().map(|row| self.row(row.get())).collect();
+        Ok(Page { events: events?, next })
+    }
+
+    /// The event with that id.
+    pub async fn event(&self, id: Uuid) -> Result<Option<Row>, Error> {
+        match self.ask(Method::GET, &format!("/api/events/{id}")).await {
+            Ok(response) => {
+                let row: Box<RawValue> = self.read(response).await?;
+                self.row(row.get()).map(Some)
+            }
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Follows events as they come; goes on by itself when the daemon was away.
+    pub fn follow(&self, filter: &Filter) -> Follow {
+        Follow::new(self.clone(), filter)
+    }
+
+    /// What a route answers, as a type.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.read(self.ask(Method::GET, path).await?).await
+    }
+
+    /// Asks, and reads the answer as a type.
+    pub async fn send<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
+        self.read(self.ask(method, path).await?).await
+    }
+
+    fn row(&self, row: &str) -> Result<Row, Error> {
+        #[derive(Deserialize)]
+        struct Place {
+            offset: Offset,
+        }
+        let place: Place = serde_json::from_str(row).map_err(|error| self.malformed(error))?;
+        let event = Event::from_published(row).map_err(|error| self.malformed(error))?;
+        Ok(Row { logged: Logged { offset: place.offset, event }, json: row.to_owned() })
+    }
+
+    fn malformed(&self, error: impl std::fmt::Display) -> Error {
+        Error::Malformed { url: self.url.clone(), message: error.to_string() }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Error {
+        Error::Unreachable { url: self.url.clone(), message: chain(error) }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> Result<Response, Error> {
+        let sent = self.request(method, path).timeout(ANSWER).send().await;
+        self.accept(sent.map_err(|error| self.unreachable(&error))?).await
+    }
+
+    /// Lets a good answer pass, and tells of any other.
+    async fn accept(&self, response: Response) -> Result<Response, Error> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        #[derive(Deserialize)]
+        struct Body {
+            error: Told,
+        }
+        #[derive(Deserialize)]
+        struct Told {
+            message: String,
+        }
+        let body = self.bytes(response).await?;
+        let told = serde_json::from_slice(&body).map(|body: Body| body.error.message);
+        match told {
+            Ok(message) => Err(Error::Refused { url: self.url.clone(), status: status.as_u16(), message }),
+            Err(_) => Err(self.malformed(format!("HTTP status {status}"))),
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, Error> {
+        let empty = response.status() == StatusCode::NO_CONTENT;
+        let body = self.bytes(response).await?;
+        let body: &[u8] = if empty { b"null" } else { &body };
+        serde_json::from_slice(body).map_err(|error| self.malformed(error))
+    }
+
+    async fn bytes(&self, mut response: Response) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ANSWER {
+                return Err(self.malformed("an answer without end"));
+            }
+        }
+        Ok(body)
+    }
+}
+
+/// An error with its causes, without the URL that stands beside it already.
+fn chain(error: &reqwest::Error) -> String {
+    let mut words = Vec::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    if words.is_empty() { error.to_string() } else { words.join(": ") }
+}
+
+/// The `after` of the next page, from a `Link` header.
+fn after(link: &str) -> Option<Offset> {
+    let url = link.split(',').find(|link| link.contains("rel=\"next\""))?;
+    let query = url.split_once('<')?.1.split_once('>')?.0.split_once('?')?.1;
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == "after")?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_read_from_the_link() {
+        assert_eq!(after("</api/events?limit=5&after=17>; rel=\"next\""), Some(17));
+        assert_eq!(after("</api/events?after=17>; rel=\"prev\""), None);
+        assert_eq!(after(""), None);
+    }
+}

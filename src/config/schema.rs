@@ -1,0 +1,132 @@
+//! Every key that there is, in the order of the example: its path, what it is for, and how a value looks.
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its path; `[]` stands behind a list of maps.
+    pub path: &'static str,
+    /// What it is for: lines of a comment.
+    pub about: &'static str,
+    /// A value to show where it has no default.
+    pub example: &'static str,
+}
+
+const fn key(path: &'static str, about: &'static str, example: &'static str) -> Key {
+    Key { path, about, example }
+}
+
+/// What is said above a section.
+pub(super) const SECTIONS: [(&str, &str); 4] = [
+    ("store", "The embedded store: the log of all events, and the truth."),
+    ("process_compose", "The process-compose supervisors to watch, told apart by their names."),
+    ("jetstream", "The JetStream sink. Without this section nothing is sent to NATS."),
+    ("api", "The HTTP API, for `watchpost events`, `sinks`, `dlq` and other readers."),
+];
+
+/// All keys.
+pub const KEYS: [Key; 45] = [
+    key(
+        "store.dir",
+        "Its folder. Default: $XDG_STATE_HOME/watchpost, else ~/.local/state/watchpost.",
+        "/var/lib/watchpost",
+    ),
+    key(
+        "store.max_bytes",
+        "The most that it may take on disk; the oldest events give way. Default: no bound.",
+        "10GiB",
+    ),
+    key(
+        "store.min_free",
+        "Below this much free room on its file system, events are refused with \"try later\".",
+        "",
+    ),
+    key(
+        "store.unsafe_fs",
+        "Accept a file system that has no synchronous flag (other than ext4, xfs and btrfs):\na power cut may then lose acknowledged events, or the store.",
+        "",
+    ),
+    key("store.keep_streams", "How long the events of processes and sources are kept.", ""),
+    key("store.cache_bytes", "sled's cache; more makes it no faster at this work.", ""),
+    key("process_compose[].name", "Its name: 1 to 32 of a-z, 0-9, `_`, `-`. Stands on every event.", ""),
+    key("process_compose[].url", "Where it answers.", ""),
+    key(
+        "process_compose[].socket",
+        "Where it answers on a unix socket; in place of url.",
+        "/run/process-compose.sock",
+    ),
+    key("process_compose[].token", "Its token (X-PC-Token-Key). Better: token_file, or token_env.", "..."),
+    key("process_compose[].token_file", "A file that holds the token.", "/etc/watchpost/process-compose.token"),
+    key("process_compose[].token_env", "An environment variable that holds the token.", "PC_API_TOKEN"),
+    key("process_compose[].poll_interval", "The time between two polls.", ""),
+    key(
+        "process_compose[].timeout",
+        "How long one request may take; shorter than poll_interval. Default: three quarters of it.",
+        "",
+    ),
+    key("process_compose[].down_after", "After so many failed polls in a row `source_down` is told.", ""),
+    key("process_compose[].sample_interval", "The time between two samples of cpu and memory, or off.", ""),
+    key("process_compose[].subject_prefix", "What its subjects begin with.", ""),
+    key(
+        "process_compose[].namespace",
+        "Stands in subjects and events in place of each process's own namespace.",
+        "backend",
+    ),
+    key("jetstream.name", "The name of this sink.", ""),
+    key("jetstream.url", "The server, or several with commas between. Default: $NATS_URL, else this.", ""),
+    key("jetstream.client_name", "The name under which the server lists this client.", ""),
+    key("jetstream.credentials_file", "A credentials file (.creds).", "/etc/watchpost/nats.creds"),
+    key("jetstream.nkey_file", "A file with an nkey seed.", "/etc/watchpost/nats.nk"),
+    key("jetstream.user", "A user, with a password.", "watchpost"),
+    key("jetstream.password", "The user's password. Better: password_file.", "..."),
+    key("jetstream.password_file", "A file that holds the password.", "/etc/watchpost/nats.password"),
+    key("jetstream.token", "A token. Better: token_file.", "..."),
+    key("jetstream.token_file", "A file that holds the token.", "/etc/watchpost/nats.token"),
+    key("jetstream.token_env", "An environment variable that holds the token.", "NATS_TOKEN"),
+    key("jetstream.ca_file", "A certificate authority of one's own, PEM.", "/etc/watchpost/ca.pem"),
+    key("jetstream.tls", "Ask for TLS whatever the URL says.", ""),
+    key(
+        "jetstream.stream",
+        "The stream. It is made where it is not there; one that is there is used as it is.",
+        "",
+    ),
+    key(
+        "jetstream.subjects",
+        "Its subjects, where it is made. Default: these, and the prefixes of all supervisors.",
+        "",
+    ),
+    key("jetstream.max_age", "How long a message is kept, where the stream is made.", ""),
+    key("jetstream.duplicate_window", "The dedup window, where the stream is made; not longer than max_age.", ""),
+    key("jetstream.replicas", "Replicas, where the stream is made.", ""),
+    key("jetstream.window", "How many publishes may wait for their answer.", ""),
+    key("jetstream.resources", "Send `resources_sampled` too.", ""),
+    key("jetstream.required", "Keep events until this sink has confirmed them.", ""),
+    key("api.listen", "ADDRESS:PORT, unix:PATH, or off. Off loopback a token is needed.", ""),
+    key("api.token", "The token that every request must bear. Better: token_file.", "..."),
+    key("api.token_file", "A file that holds the token.", "/etc/watchpost/api.token"),
+    key("api.token_env", "An environment variable that holds the token.", "API_TOKEN"),
+    key("api.hosts", "Names that a Host header may have, beside localhost and the address itself.", ""),
+    key("drain_deadline", "How long a drain may take after SIGTERM or Ctrl-C before it is forced.", ""),
+];
+
+impl Key {
+    /// The section that it is in, without `[]`; empty at the top.
+    pub fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or("", |(section, _)| section.trim_end_matches("[]"))
+    }
+
+    /// Its name within its section.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("WATCHPOST_{}", self.path.replace("[]", "").replace('.', "_").to_uppercase())
+    }
+}
+
+/// The names of the keys of a section; of the top for the empty one.
+pub(super) fn names_in(section: &str) -> Vec<&'static str> {
+    let sections = SECTIONS.iter().map(|(name, _)| *name).filter(|_| section.is_empty());
+    sections.chain(KEYS.iter().filter(|key| key.section() == section).map(Key::name)).collect()
+}

@@ -1,0 +1,3 @@
+//! State: pure folds over events. Replay and live give the same.
+
+pub mod process;

@@ -1,0 +1,338 @@
+//! The source against supervisors on loopback: good ones, bad ones, and the recordings over HTTP.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use watchpost::config::{Endpoint, ProcessCompose, Secret};
+use watchpost::demo::Player;
+use watchpost::event::process::{ProcessData, Reason, ResourcesData};
+use watchpost::event::source::SourceData;
+use watchpost::process_compose::{Client, Error};
+use watchpost::source::process_compose::{Source, Status};
+use watchpost::state::process::Processes;
+
+use super::recordings::{Account, RECORDINGS, Told, account, read, shown};
+use super::support::fake::{FIRST, Fake, Reply, SECOND, process, raw};
+use super::support::log::{Log, count, short};
+
+fn settings(url: &str) -> ProcessCompose {
+    ProcessCompose {
+        endpoint: Endpoint::Url(url.into()),
+        poll_interval: Duration::from_millis(20),
+        timeout: Duration::from_secs(5),
+        sample_interval: None,
+        ..ProcessCompose::default()
+    }
+}
+
+/// A source that runs, until it is dropped or stopped.
+struct Running {
+    status: tokio::sync::watch::Receiver<Status>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(log: &Log, settings: ProcessCompose) -> Self {
+        let source = Source::new(settings, log.store.clone(), log.ingest.clone()).expect("a source");
+        let (status, shutdown) = (source.status(), CancellationToken::new());
+        let run = source.run(shutdown.clone());
+        let task = tokio::spawn(async move { run.await.expect("it ends well") });
+        Self { status, shutdown, task }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.expect("no panic");
+    }
+}
+
+fn up(pid: i64) -> Reply {
+    Reply::Processes(FIRST, vec![process("web", "Running", pid, 0)])
+}
+
+#[tokio::test]
+async fn a_restart_of_the_adapter_neither_repeats_nor_misses() {
+    let (log, fake) = (Log::new(), Fake::start(up(5)).await);
+    let first = Running::start(&log, settings(&fake.url()));
+    log.wait("a start", |events| count(events, "started") == 1).await;
+    fake.polled(3).await;
+    first.stop().await;
+    let before = log.events().len();
+    // What changed while it was down is told once, and nothing else.
+    fake.answers(Reply::Processes(FIRST, vec![process("web", "Completed", 5, 7)]));
+    let second = Running::start(&log, settings(&fake.url()));
+    log.wait("a crash", |events| count(events, "crashed") == 1).await;
+    fake.polled(3).await;
+    second.stop().await;
+    let events = log.events();
+    assert_eq!(short(&events[before..]), ["web status_changed", "web crashed"]);
+    let data: Vec<ProcessData> = events.iter().map(|event| event.data.read().expect("a payload")).collect();
+    assert_eq!(data[0].run_id, data[2].run_id);
+    assert_eq!((data[2].exit_code, data[2].state.replicas), (Some(7), Some(1)));
+    assert_eq!(events[2].subject.as_str(), "core.process.default.web.crashed");
+    assert_eq!(events[2].session.as_str(), "proc-main-1767225600000");
+    assert_eq!(events[2].origin.source.as_deref(), Some("main"));
+    assert!(events[2].origin.host.is_some());
+}
+
+#[tokio::test]
+async fn a_supervisor_that_goes_and_comes_back_ends_nothing() {
+    let (log, mut fake) = (Log::new(), Fake::start(up(5)).await);
+    let source = Running::start(&log, settings(&fake.url()));
+    log.wait("a start", |events| count(events, "started") == 1).await;
+    fake.stop().await;
+    log.wait("an outage", |events| count(events, "source_down") == 1).await;
+    fake.come_back(up(5)).await;
+    let events = log.wait("its end", |events| count(events, "source_up") == 1).await;
+    fake.polled(3).await;
+    source.stop().await;
+    assert_eq!(short(&log.events()), ["web started", "source_down", "source_up"]);
+    let down: SourceData = events[1].data.read().expect("a payload");
+    assert_eq!((down.failed_polls, events[1].subject.as_str()), (3, "core.source.main.source_down"));
+    assert_eq!(events[1].session.as_str(), "source-main");
+    let back: SourceData = events[2].data.read().expect("a payload");
+    assert!(back.failed_polls >= 3 && back.down_ms.is_some() && back.error.is_none(), "{back:?}");
+}
+
+#[tokio::test]
+async fn an_outage_goes_on_across_a_restart_of_the_adapter() {
+    let (log, mut fake) = (Log::new(), Fake::start(up(5)).await);
+    fake.stop().await;
+    let first = Running::start(&log, settings(&fake.url()));
+    log.wait("an outage", |events| count(events, "source_down") == 1).await;
+    first.stop().await;
+    let second = Running::start(&log, settings(&fake.url()));
+    let mut status = second.status.clone();
+    status.wait_for(|status| matches!(status, Status::Down(_))).await.expect("a source");
+    fake.come_back(up(5)).await;
+    log.wait("its end", |events| count(events, "started") == 1).await;
+    second.stop().await;
+    assert_eq!(short(&log.events()), ["source_down", "source_up", "web started"]);
+}
+
+#[tokio::test]
+async fn another_supervisor_ends_what_ran_and_begins_a_stream() {
+    let (log, fake) = (Log::new(), Fake::start(up(5)).await);
+    let source = Running::start(&log, settings(&fake.url()));
+    log.wait("a start", |events| count(events, "started") == 1).await;
+    fake.answers(Reply::Processes(SECOND, vec![process("web", "Running", 15, 0)]));
+    let events = log.wait("another start", |events| count(events, "started") == 2).await;
+    source.stop().await;
+    assert_eq!(short(&events), ["web started", "web stopped", "web started"]);
+    let stop: ProcessData = events[1].data.read().expect("a payload");
+    assert_eq!(stop.reason, Some(Reason::SupervisorRestarted));
+    assert_eq!(events[0].session, events[1].session);
+    assert_ne!(events[1].session, events[2].session);
+    assert_eq!(events[2].seq, 1);
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_no_outage() {
+    let processes = vec![process("web", "Running", 5, 0)];
+    let (log, fake) = (Log::new(), Fake::start(Reply::Locked("a token of twenty characters", processes)).await);
+    let source = Running::start(&log, settings(&fake.url()));
+    fake.polled(6).await;
+    let status = source.status.borrow().clone();
+    source.stop().await;
+    assert!(matches!(&status, Status::Unauthorized(message) if message.contains("token")), "{status:?}");
+    assert_eq!(short(&log.events()), Vec::<String>::new());
+    let token = Some(Secret::new("a token of twenty characters"));
+    let source = Running::start(&log, ProcessCompose { token, ..settings(&fake.url()) });
+    log.wait("a start", |events| count(events, "started") == 1).await;
+    source.stop().await;
+}
+
+/// Whatever answers instead of a supervisor ends no run: the source is down with a reason, until it is back.
+async fn is_an_outage(reply: Reply, timeout: Duration, reason: &str) {
+    let (log, fake) = (Log::new(), Fake::start(up(5)).await);
+    let source = Running::start(&log, ProcessCompose { timeout, ..settings(&fake.url()) });
+    log.wait("a start", |events| count(events, "started") == 1).await;
+    fake.answers(reply);
+    let events = log.wait("an outage", |events| count(events, "source_down") == 1).await;
+    fake.answers(up(5));
+    log.wait("its end", |events| count(events, "source_up") == 1).await;
+    source.stop().await;
+    let down: SourceData = events[1].data.read().expect("a payload");
+    let error = down.error.expect("a reason");
+    assert!(error.contains(reason), "{error:?} does not say {reason:?}");
+    assert_eq!(short(&log.events()), ["web started", "source_down", "source_up"]);
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn malformed_json_is_an_outage() {
+    is_an_outage(Reply::Body(200, r#"{"processes":[]}"#), LONG, "not process-compose").await;
+    is_an_outage(Reply::Body(200, r#"{"data":[{"name":5}]}"#), LONG, "not process-compose").await;
+}
+
+#[tokio::test]
+async fn half_json_is_an_outage() {
+    is_an_outage(Reply::Body(200, r#"{"data":[{"name":"web","status":"Comp"#), LONG, "EOF").await;
+}
+
+#[tokio::test]
+async fn an_html_page_is_an_outage() {
+    is_an_outage(Reply::Body(200, "<!DOCTYPE html><title>It works!</title>"), LONG, "a page that begins with")
+        .await;
+    is_an_outage(Reply::Body(404, "<html>"), LONG, "it answers 404").await;
+}
+
+#[tokio::test]
+async fn a_server_error_is_an_outage() {
+    is_an_outage(Reply::Body(500, r#"{"error":"no state"}"#), LONG, "no state").await;
+}
+
+#[tokio::test]
+async fn a_400_is_tried_again_and_then_an_outage() {
+    is_an_outage(Reply::Body(400, r#"{"error":"no such process"}"#), LONG, "no such process").await;
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_an_outage() {
+    is_an_outage(Reply::Huge, LONG, "over 16777216 bytes").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_an_outage() {
+    is_an_outage(Reply::Endless, Duration::from_millis(200), "within 200 ms").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_answer_is_unreachable() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"data\":[";
+    let (address, server) = raw(head).await;
+    let client = Client::new(&Endpoint::Url(format!("http://{address}")), None, LONG).expect("a client");
+    let answer = client.processes().await;
+    server.abort();
+    assert!(matches!(answer, Err(Error::Unreachable(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_speak_http_is_unreachable() {
+    let (address, server) = raw(b"SSH-2.0-OpenSSH_9.2\r\n").await;
+    let client = Client::new(&Endpoint::Url(format!("http://{address}")), None, LONG).expect("a client");
+    let answer = client.processes().await;
+    server.abort();
+    assert!(matches!(answer, Err(Error::Unreachable(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn two_supervisors_in_one_store_are_told_apart() {
+    let (log, a, b) = (Log::new(), Fake::start(up(5)).await, Fake::start(up(5)).await);
+    let named = |name: &str, fake: &Fake| ProcessCompose {
+        name: name.into(),
+        namespace: Some(format!("on {name}")),
+        ..settings(&fake.url())
+    };
+    let sources = [Running::start(&log, named("a", &a)), Running::start(&log, named("b", &b))];
+    let mut events = log.wait("two starts", |events| count(events, "started") == 2).await;
+    for source in sources {
+        source.stop().await;
+    }
+    events.sort_by_key(|event| event.session.clone());
+    let said: Vec<_> = events
+        .iter()
+        .map(|event| (event.origin.source.as_deref(), event.session.as_str(), event.subject.as_str()))
+        .collect();
+    let expected = [
+        (Some("a"), "proc-a-1767225600000", "core.process.on=20a.web.started"),
+        (Some("b"), "proc-b-1767225600000", "core.process.on=20b.web.started"),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn resources_are_sampled_in_parts_that_stay_small() {
+    let processes = (0..120).map(|n| process(&format!("worker-{n}"), "Running", 100 + n, 0)).collect();
+    let (log, fake) = (Log::new(), Fake::start(Reply::Processes(FIRST, processes)).await);
+    let sample_interval = Some(Duration::from_secs(3600));
+    let source = Running::start(&log, ProcessCompose { sample_interval, ..settings(&fake.url()) });
+    let sampled = |events: &[watchpost::event::Event]| {
+        let of = |event: &watchpost::event::Event| event.data.read::<ResourcesData>().ok();
+        events.iter().filter(|event| event.kind.as_str() == "resources_sampled").filter_map(of).collect::<Vec<_>>()
+    };
+    let whole = |parts: &[ResourcesData]| parts.last().is_some_and(|part| part.part == part.parts);
+    let events = log.wait("a whole sample", |events| whole(&sampled(events))).await;
+    source.stop().await;
+    let parts = sampled(&events);
+    assert!(parts.len() > 1);
+    let names: BTreeSet<_> = parts.iter().flat_map(|part| &part.processes).map(|usage| &usage.process).collect();
+    assert_eq!(names.len(), 120);
+    assert!(parts.iter().flat_map(|part| &part.processes).all(|usage| usage.run_id.is_some() && usage.mem == 1000));
+    let samples = events.iter().filter(|event| event.kind.as_str() == "resources_sampled");
+    for event in samples {
+        assert!(event.published().len() < 6000, "{}", event.published().len());
+        assert_eq!(event.subject.as_str(), "core.process.main.resources_sampled");
+    }
+}
+
+/// The fold of the events knows the processes by the names that they have at the end, and which are up.
+fn check_fold(name: &str, events: &[watchpost::event::Event]) {
+    let mut state = Processes::default();
+    events.iter().for_each(|event| state.apply(event));
+    let up = state.sources["main"].processes.values().filter(|process| process.up);
+    let mut open = BTreeSet::new();
+    for event in events {
+        let run = event.data.read::<ProcessData>().ok().and_then(|data| data.run_id);
+        match event.kind.as_str() {
+            "started" => open.extend(run),
+            "stopped" | "crashed" => drop(run.map(|run| open.remove(&run))),
+            _ => {}
+        }
+    }
+    assert_eq!(up.filter_map(|process| process.run_id).collect::<BTreeSet<_>>(), open, "{name}");
+    let names: Vec<&str> = state.sources["main"].processes.keys().map(String::as_str).collect();
+    if name.starts_with("by_hand") {
+        assert_eq!(names, ["steady", "web", "worker-0", "worker-1", "worker-2"], "{name}");
+    }
+}
+
+/// A recording at ten times its speed, through the real client and the real loop.
+async fn play(name: &str) -> Account {
+    const SPEED: f64 = 10.0;
+    let recording = read(name);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let poll_interval = Duration::from_millis(recording.interval_ms).div_f64(SPEED);
+    let (player, over) = (Player::new(recording.clone(), SPEED), CancellationToken::new());
+    let serving = tokio::spawn({
+        let (player, over) = (player.clone(), over.clone());
+        async move { player.serve(listener, over).await.expect("a server") }
+    });
+    let log = Log::new();
+    let sample_interval = Some(Duration::from_millis(100));
+    let source = Running::start(&log, ProcessCompose { poll_interval, sample_interval, ..settings(&url) });
+    player.ended().await;
+    source.stop().await;
+    over.cancel();
+    serving.await.expect("no panic");
+    let events = log.events();
+    check_fold(name, &events);
+    let told: Vec<Told> = events
+        .iter()
+        .filter_map(|event| Some(Told { kind: event.kind.to_string(), data: event.data.read().ok()? }))
+        .collect();
+    // The last polls may have come too late for what happened at the very end.
+    let until = recording.wall.plus_millis(recording.length_ms() as i64 - 3000);
+    account(&recording.truth, until, &shown(&recording, false), &told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_recording_over_http_keeps_its_account() {
+    let mut playing = tokio::task::JoinSet::new();
+    for name in RECORDINGS {
+        playing.spawn(async move { (name, play(name).await) });
+    }
+    let mut accounts = playing.join_all().await;
+    accounts.sort_by_key(|(name, _)| *name);
+    for (name, account) in &accounts {
+        assert!(account.wrong.is_empty(), "{name}: {account:#?}");
+        assert_eq!(account.truth, account.runs(), "{name}: {account:#?}");
+    }
+    super::recordings::print("over HTTP, ten times as fast", &accounts);
+}

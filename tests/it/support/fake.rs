@@ -1,0 +1,161 @@
+//! A supervisor that answers what a test tells it to.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What it answers to every request.
+#[derive(Clone)]
+pub(crate) enum Reply {
+    /// As a supervisor does: its start, and its processes.
+    Processes(&'static str, Vec<Value>),
+    /// A status and a body for `/processes`.
+    Body(u16, &'static str),
+    /// A body that grows beyond any limit, fast.
+    Huge,
+    /// A body that never ends, slowly.
+    Endless,
+    /// 401, unless the request has this token.
+    Locked(&'static str, Vec<Value>),
+}
+
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
+    reply: Arc<Mutex<Reply>>,
+    polls: watch::Sender<usize>,
+    server: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    reply: Arc<Mutex<Reply>>,
+    polls: watch::Sender<usize>,
+}
+
+impl Fake {
+    pub(crate) async fn start(reply: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (polls, _) = watch::channel(0);
+        let mut fake = Self { address, reply: Arc::new(Mutex::new(reply)), polls, server: None };
+        fake.serve(listener);
+        fake
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let shared = Shared { reply: self.reply.clone(), polls: self.polls.clone() };
+        let router = Router::new().fallback(answer).with_state(shared);
+        self.server = Some(tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }));
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn answers(&self, reply: Reply) {
+        *self.reply.lock().expect("a lock") = reply;
+    }
+
+    /// Nobody listens any more.
+    pub(crate) async fn stop(&mut self) {
+        // Connections that are open get an answer that no supervisor gives, and are closed.
+        self.answers(Reply::Body(503, ""));
+        let server = self.server.take().expect("a server that runs");
+        server.abort();
+        assert!(server.await.is_err(), "it was stopped");
+    }
+
+    /// It listens again, at the same address.
+    pub(crate) async fn come_back(&mut self, reply: Reply) {
+        self.answers(reply);
+        let listener = TcpListener::bind(self.address).await.expect("the same port");
+        self.serve(listener);
+    }
+
+    /// Waits until it was polled so many more times.
+    pub(crate) async fn polled(&self, times: usize) {
+        let mut polls = self.polls.subscribe();
+        let until = *polls.borrow_and_update() + times;
+        let wait = polls.wait_for(|polls| *polls >= until);
+        tokio::time::timeout(super::log::DEADLINE, wait).await.expect("it is polled").expect("a channel");
+    }
+}
+
+async fn answer(State(shared): State<Shared>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let token = request.headers().get("x-pc-token-key").cloned();
+    let reply = shared.reply.lock().expect("a lock").clone();
+    if path == "/processes" {
+        shared.polls.send_modify(|polls| *polls += 1);
+    }
+    match reply {
+        Reply::Locked(right, _) if token.is_none_or(|token| token != right) => {
+            StatusCode::UNAUTHORIZED.into_response()
+        }
+        Reply::Processes(start, processes) => supervisor(&path, start, &processes),
+        Reply::Locked(_, processes) => supervisor(&path, FIRST, &processes),
+        Reply::Body(status, body) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            (status, [("connection", "close")], body).into_response()
+        }
+        Reply::Huge => {
+            let chunk = Bytes::from(vec![b' '; 1 << 20]);
+            Body::from_stream(stream::repeat(chunk).map(Ok::<_, std::io::Error>)).into_response()
+        }
+        Reply::Endless => {
+            let drip = stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+            });
+            Body::from_stream(drip).into_response()
+        }
+    }
+}
+
+/// When the first supervisor started, and the one after it.
+pub(crate) const FIRST: &str = "2026-01-01T00:00:00Z";
+pub(crate) const SECOND: &str = "2026-01-01T00:01:00Z";
+
+fn supervisor(path: &str, start: &str, processes: &[Value]) -> Response {
+    match path {
+        "/processes" => axum::Json(json!({ "data": processes })).into_response(),
+        "/project/state" => axum::Json(json!({ "startTime": start, "projectName": "p" })).into_response(),
+        path if path.starts_with("/process/info/") => axum::Json(json!({ "replicas": 1 })).into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// A process.
+pub(crate) fn process(name: &str, status: &str, pid: i64, exit_code: i64) -> Value {
+    json!({
+        "name": name, "namespace": "default", "status": status, "is_ready": "-", "has_ready_probe": false,
+        "restarts": 0, "exit_code": exit_code, "pid": pid, "mem": 1000, "cpu": 0.5, "age": 0,
+        "is_running": status == "Running",
+    })
+}
+
+/// Answers every connection with these bytes and closes it.
+pub(crate) async fn raw(bytes: &'static [u8]) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // The other side may be gone already.
+            let _ = stream.write_all(bytes).await;
+        }
+    });
+    (address, server)
+}
