@@ -117,6 +117,7 @@ impl Writer {
     fn load(&mut self) -> Result<(), Error> {
         let engine = self.shared.engine()?;
         self.heads.clear();
+        self.trimmed = 0;
         self.next = read::log_end(&*engine)?;
         self.ids = Ids::load(&*engine)?;
         self.shared.ids.store(self.ids.total(), Ordering::Relaxed);
