@@ -67,7 +67,7 @@ impl Source {
         let client = Client::new(&settings.endpoint, settings.token.as_ref(), settings.timeout)?;
         let keys = Keys::new(&settings.name);
         let mut source = Self {
-            writer: Writer::new(&settings, keys.clone()),
+            writer: Writer::new(&settings),
             settings,
             client,
             store,
