@@ -113,6 +113,11 @@ impl Supervisor {
         Client::new(&Endpoint::Url(self.url()), Some(&token), Duration::from_secs(5)).expect("a client")
     }
 
+    /// Whether it has the stream of states, from v1.110 on.
+    pub(crate) async fn has_frames(&self) -> bool {
+        self.client().frames().await.is_ok()
+    }
+
     /// What an operator does.
     pub(crate) async fn call(&self, method: &str, path: &str) {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
