@@ -40,8 +40,8 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Writes the project down and starts it.
-    pub(crate) async fn start(project: &Value) -> Self {
+    /// Writes the project and these empty files down, and starts it.
+    pub(crate) async fn start(project: &Value, files: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("run.sh"), RUN).expect("a script");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -50,11 +50,12 @@ impl Supervisor {
         let mut supervisor = Self { folder, port, child: None, http: reqwest::Client::new() };
         // JSON is YAML.
         supervisor.write("pc.yaml", &project.to_string());
+        files.iter().for_each(|file| supervisor.write(file, ""));
         supervisor.launch().await;
         supervisor
     }
 
-    pub(crate) fn write(&self, file: &str, text: &str) {
+    fn write(&self, file: &str, text: &str) {
         std::fs::write(self.folder.path().join(file), text).expect(file);
     }
 
@@ -113,6 +114,11 @@ impl Supervisor {
         Client::new(&Endpoint::Url(self.url()), Some(&token), Duration::from_secs(5)).expect("a client")
     }
 
+    /// Whether it has the stream of states, from v1.110 on.
+    pub(crate) async fn has_frames(&self) -> bool {
+        self.client().frames().await.is_ok()
+    }
+
     /// What an operator does.
     pub(crate) async fn call(&self, method: &str, path: &str) {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
@@ -127,6 +133,16 @@ impl Supervisor {
         let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("a pid");
         kill_process(pid, signal).expect("a signal");
         child.wait().await.expect("its end");
+    }
+
+    /// Waits until so many processes wrote down that they have started: before, a signal could cut them off.
+    pub(crate) async fn wrote_starts(&self, times: usize) {
+        let path = self.folder.path().join("truth.jsonl");
+        until("starts in the truth", async || {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            (text.matches(r#""what":"start""#).count() >= times).then_some(())
+        })
+        .await;
     }
 
     /// What the processes wrote down.
