@@ -74,6 +74,11 @@ struct Step {
 }
 
 impl Writer {
+    /// Whether so much of the budget is used that trimming should not wait.
+    pub fn wants_trim(&self) -> bool {
+        self.shared.budget_used() >= TRIM_FROM
+    }
+
     /// Trims a few records of the log; answers how many events went. To be called again until it is none.
     ///
     /// # Errors
@@ -167,6 +172,7 @@ impl Step {
             self.take_span(engine, span)?;
         }
         if sessions.is_empty() {
+            self.freed += (record::pack_spans(spans)?.len() + 8) as u64;
             self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
         }
         Ok(true)
