@@ -9,7 +9,9 @@ mod breaker;
 mod cursor;
 pub mod dead_letter;
 mod page;
+mod retry;
 mod status;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -17,9 +19,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -141,7 +142,6 @@ impl<S: Sink> Delivery<S> {
         self.shutdown = shutdown;
         let mut durable = self.store.durable();
         while !self.shutdown.is_cancelled() {
-            durable.mark_unchanged();
             match self.turn().await {
                 Ok(Next::Turn) => {}
                 Ok(Next::Idle) => self.idle(&mut durable).await,
@@ -300,110 +300,6 @@ impl<S: Sink> Delivery<S> {
         self.cursor = Some(cursor);
         self.show(|_| {});
         Ok(self.store.put(&[write])?)
-    }
-
-    fn should_look(&mut self) -> bool {
-        let told = self.nudge.notified().now_or_never().is_some();
-        told || self.looked.is_none_or(|looked| looked.elapsed() >= self.settings.look_for_retries)
-    }
-
-    /// Sends again the dead letters that a person asked for.
-    async fn redeliver(&mut self) -> Result<(), Stuck> {
-        self.looked = None;
-        let letters = dead_letter::due(&self.store, &self.name)?;
-        for letters in letters.chunks(LETTERS) {
-            self.redeliver_some(letters).await?;
-        }
-        if letters.is_empty() {
-            self.looked = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    async fn redeliver_some(&mut self, letters: &[DeadLetter]) -> Result<(), Stuck> {
-        let again = |letter: &DeadLetter| Logged { offset: letter.offset, event: letter.event.clone() };
-        let batch: Vec<Logged> = letters.iter().map(again).collect();
-        let sent = self.send(&batch).await;
-        let mut writes = Vec::new();
-        for (index, letter) in letters.iter().enumerate().take(sent.settled) {
-            match sent.refused.iter().find(|refused| refused.index == index) {
-                None => writes.extend(dead_letter::remove(letter)),
-                Some(refused) => writes.extend(dead_letter::keep_again(&DeadLetter {
-                    reason: refused.reason.clone(),
-                    time: Timestamp::now(),
-                    attempts: letter.attempts.saturating_add(1),
-                    ..letter.clone()
-                })),
-            }
-        }
-        if sent.settled > 0 {
-            let cursor = Cursor { offset: self.offset(), mark: sent.mark };
-            writes.push(cursor::write(&self.name, &cursor, self.settings.required));
-            self.write(&writes).await?;
-            self.cursor = Some(cursor);
-        }
-        let delivered = (sent.settled - sent.refused.len().min(sent.settled)) as u64;
-        self.show(|status| status.delivered += delivered);
-        match sent.error {
-            Some(error) => Err(error.into()),
-            None if sent.settled < letters.len() => {
-                Err(sink::Error::Retryable("a retry was not settled".into()).into())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Waits for something to do.
-    async fn idle(&mut self, durable: &mut watch::Receiver<Offset>) {
-        self.show(|status| {
-            status.state = State::Idle;
-            status.failures = 0;
-        });
-        tokio::select! {
-            _ = durable.changed() => {}
-            () = self.nudge.notified() => self.looked = None,
-            () = sleep(self.settings.look_for_retries) => {}
-            () = self.shutdown.cancelled() => {}
-        }
-    }
-
-    /// Waits after a failure, for as long as it asks for.
-    async fn wait_after(&mut self, stuck: &Stuck) {
-        let wait = self.wait(stuck);
-        let message = stuck.to_string();
-        let known = self.status.borrow().last_error.as_ref().is_some_and(|last| last.message == message);
-        if !known || self.status.borrow().failures == 0 {
-            tracing::warn!(sink = %self.name, again_in_ms = wait.as_millis(), "delivery waits: {message}");
-        }
-        let now = Timestamp::now();
-        let wait_millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-        self.show(|status| {
-            status.state = State::Waiting;
-            status.failures = status.failures.saturating_add(1);
-            status.retry_at = Some(now.plus_millis(wait_millis));
-            status.last_error = Some(Failure { time: now, message });
-        });
-        tokio::select! {
-            () = sleep(wait) => {}
-            () = self.shutdown.cancelled() => {}
-        }
-        self.show(|status| status.retry_at = None);
-    }
-
-    fn wait(&mut self, stuck: &Stuck) -> Duration {
-        let jitter = rand::random::<f64>();
-        match stuck {
-            Stuck::Store(_) => self.backoff.next(jitter),
-            Stuck::Sink(sink::Error::Throttled { after, .. }) => *after,
-            Stuck::Sink(sink::Error::Retryable(_)) => {
-                let wait = self.backoff.next(jitter);
-                self.breaker.failed().map_or(wait, |open| open.max(wait))
-            }
-            Stuck::Sink(sink::Error::Misconfigured(_)) => {
-                self.breaker.failed();
-                self.settings.misconfigured.mul_f64(0.5 + jitter / 2.0)
-            }
-        }
     }
 
     fn offset(&self) -> Offset {

@@ -1,8 +1,8 @@
 //! A connection to NATS, as the sink and the consumer both want it: made anew after each loss.
 //!
 //! The client's own reconnecting is kept to one round over the servers. It would hide a wrong password, and
-//! what was in flight when the connection broke would be known to nobody; whoever uses a [`Connection`] sees
-//! [`Connection::lost`], makes another and finds out what arrived.
+//! what was in flight when the connection broke would be known to nobody; whoever uses a connection sees that
+//! it is lost, makes another and finds out what arrived.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

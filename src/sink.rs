@@ -59,7 +59,8 @@ pub struct Sent {
     pub refused: Vec<Refused>,
     /// The mark that stands for the last settled event.
     pub mark: Value,
-    /// Why not all of the batch was settled.
+    /// Why not all of the batch was settled. None with some settled means that the time was up: the loop goes
+    /// on with the rest at once.
     pub error: Option<Error>,
 }
 

@@ -13,7 +13,9 @@
 
 mod answer;
 mod headers;
+mod link;
 mod mark;
+mod place;
 mod stream;
 mod tail;
 mod window;
@@ -23,21 +25,23 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::jetstream::stream::{Info, Stream};
 use tokio::time::timeout;
-use uuid::Uuid;
 
-use self::answer::Answer;
 use self::headers::{Expect, Stamp};
-use self::mark::{Found, Heal, Mark};
+use self::link::Link;
+use self::mark::Mark;
 use self::tail::{Reader, Tail};
-use self::window::{Fate, Flight, Order, Outgoing, Wire};
+use self::window::{Flight, Order, Wire};
 use super::{Cursor, Error, Sent, Sink};
 use crate::config;
 use crate::event::process::kind::RESOURCES_SAMPLED;
-use crate::event::{Event, Invalid, Logged, Offset, Pattern, Timestamp};
+use crate::event::{Event, Invalid, Logged, Pattern};
 use crate::nats::{self, Connection};
 
 /// How long [`JetStream::resume`] may take.
 const RESUME_TIME: Duration = Duration::from_secs(28);
+
+/// The most publishes in flight, whatever the settings say; the client has room for four times as many answers.
+const MAX_WINDOW: usize = 16 * 1024;
 
 /// The sink of one stream.
 #[derive(Debug)]
@@ -78,14 +82,14 @@ impl JetStream {
         let context = jetstream::new(connection.client.clone());
         let stream = stream::make_or_adopt(&context, &self.settings).await?;
         let info = stream.cached_info().clone();
-        if let Some(reason) = stream::unusable(&info) {
+        if let Some(reason) = stream::unusable(&info, &self.wanted) {
             return Err(Error::Misconfigured(reason));
         }
         self.tell_differences(&info);
         let reader = self.reader(&context, &connection, &stream).await?;
         let (offset, mark, tail) = match Mark::read(&at.mark) {
-            None => first_time(&reader, &info, at.offset).await?,
-            Some(mark) => again(&reader, &info, at.offset, mark).await?,
+            None => place::first_time(&reader, &info, at.offset).await?,
+            Some(mark) => place::again(&reader, &info, at.offset, mark).await?,
         };
         let order = self.order(&tail);
         let inbox = connection.client.new_inbox();
@@ -97,7 +101,7 @@ impl JetStream {
             reader,
             taken: info.config.subjects.iter().filter_map(|subject| Pattern::parse(subject).ok()).collect(),
             stamp: Stamp { writer: mark.writer, stream: self.settings.stream.clone() },
-            window: self.settings.window.max(1),
+            window: self.settings.window.clamp(1, MAX_WINDOW),
             offset,
             mark,
             tail,
@@ -177,234 +181,46 @@ impl Sink for JetStream {
     }
 }
 
-/// A sink that never wrote: whatever ids stand in the stream count as delivered.
-async fn first_time(reader: &Reader, info: &Info, offset: Offset) -> Result<(Offset, Mark, Tail), Error> {
-    let last = info.state.last_sequence;
-    let mut tail = Tail::new(last.saturating_sub(tail::MAX_KEPT as u64), last);
-    tail.read_on(reader, None).await?;
-    if !tail.is_complete() {
-        tracing::warn!(stream = info.config.name, "too long to be read at once: older events may come twice");
-        tail = Tail::new(last, last);
-    }
-    let id = tail::id_at(reader, last).await?.flatten();
-    let mark = Mark { writer: Uuid::new_v4(), created: created(info), sequence: last, id, heal: None };
-    Ok((offset, mark, tail))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Data, Kind, Origin, Severity, StreamId, Subject};
 
-/// A sink that comes back: looks whether all is there that was confirmed, and what came after it.
-async fn again(
-    reader: &Reader,
-    info: &Info,
-    offset: Offset,
-    mut mark: Mark,
-) -> Result<(Offset, Mark, Tail), Error> {
-    let found = Found {
-        created: created(info),
-        last: info.state.last_sequence,
-        id: tail::id_at(reader, mark.sequence).await?,
-    };
-    let offset = match mark::loss(&mark, &found) {
-        None => offset,
-        Some(reason) => go_back(reader, info, offset, &mut mark, &reason).await?,
-    };
-    let mut tail = Tail::new(mark.sequence, found.last);
-    tail.read_on(reader, Some(mark.writer)).await?;
-    match tail.clear_to() {
-        Some((sequence, Some(id))) => mark.confirm(sequence, id),
-        _ if tail.len() > 0 => {
-            tracing::info!(stream = info.config.name, events = tail.len(), "found in the stream, unconfirmed");
-        }
-        _ => {}
-    }
-    Ok((offset, mark, tail))
-}
-
-/// Puts the mark on the newest of our messages that is there, and answers the offset that follows it.
-async fn go_back(
-    reader: &Reader,
-    info: &Info,
-    offset: Offset,
-    mark: &mut Mark,
-    reason: &str,
-) -> Result<Offset, Error> {
-    let state = &info.state;
-    let newest = tail::newest(reader, mark.writer, state.first_sequence, state.last_sequence).await?;
-    let max_age = i64::try_from(info.config.max_age.as_millis()).unwrap_or(i64::MAX);
-    let until = mark.heal.as_ref().map_or(offset, |heal| heal.until.max(offset));
-    let (sequence, id, back) = match newest {
-        Some((sequence, id, newest)) => (sequence, Some(id), offset.min(newest + 1)),
-        None => (state.last_sequence, tail::id_at(reader, state.last_sequence).await?.flatten(), 0),
-    };
-    *mark = Mark {
-        writer: mark.writer,
-        created: created(info),
-        sequence,
-        id,
-        heal: (back < until).then(|| Heal {
-            until,
-            not_before: (max_age > 0).then(|| Timestamp::now().plus_millis(-max_age)),
-            sent: 0,
-        }),
-    };
-    tracing::warn!(
-        stream = info.config.name,
-        cursor = offset,
-        back_to = back,
-        events = offset - back,
-        "the stream has lost what it had confirmed, as {reason}; the store fills the hole"
-    );
-    Ok(back)
-}
-
-fn created(info: &Info) -> i64 {
-    i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default()
-}
-
-/// A connection to the stream, with all that is known of it.
-#[derive(Debug)]
-struct Link {
-    wire: Wire,
-    reader: Reader,
-    /// The subjects that the stream takes.
-    taken: Vec<Pattern>,
-    stamp: Stamp,
-    window: usize,
-    /// The next event in turn; one before it is sent again at a person's wish.
-    offset: Offset,
-    mark: Mark,
-    tail: Tail,
-    order: Order,
-}
-
-/// What to do with one event.
-enum Step {
-    Settled(Fate),
-    Publish(Outgoing),
-}
-
-impl Link {
-    async fn deliver(&mut self, flight: &mut Flight<'_>) -> Result<(), Error> {
-        let mut refused = 0;
-        loop {
-            while flight.has_room(self.room()) {
-                self.advance(flight).await?;
-            }
-            if flight.is_flying() {
-                if let Some((index, answer)) = flight.settle_one(&mut self.wire).await? {
-                    self.note(&flight.batch[index], &answer);
-                }
-                continue;
-            }
-            let before = std::mem::replace(&mut refused, flight.refused().len());
-            flight.rewind(before)?;
-            self.rewind();
-            if flight.settled() == flight.batch.len() || flight.is_late() {
-                return Ok(());
-            }
+    fn event(subject: &str, kind: &str) -> Event {
+        Event {
+            id: uuid::Uuid::nil(),
+            ts: crate::event::Timestamp::default(),
+            observed: crate::event::Timestamp::default(),
+            session: StreamId::new("proc-main-1").expect("an id"),
+            seq: 1,
+            kind: Kind::new(kind).expect("a type"),
+            subject: Subject::parse(subject).expect("a subject"),
+            severity: Severity::Info,
+            origin: Origin::default(),
+            correlation_id: None,
+            trace: None,
+            hops: 0,
+            data: Data::parse("{}".into()).expect("an object"),
         }
     }
 
-    fn room(&self) -> usize {
-        match self.order {
-            Order::Shared { careful: 1.. } => 1,
-            _ => self.window,
-        }
-    }
-
-    /// Looks at the next event of the batch.
-    async fn advance(&mut self, flight: &mut Flight<'_>) -> Result<(), Error> {
-        if flight.fates[flight.next] != Fate::Open {
-            flight.next += 1;
-            return Ok(());
-        }
-        let logged = &flight.batch[flight.next];
-        match self.step(logged).await? {
-            Step::Settled(fate) => {
-                flight.fates[flight.next] = fate;
-                flight.next += 1;
-            }
-            Step::Publish(outgoing) => {
-                flight.publish(&mut self.wire, outgoing).await?;
-                if let Order::Chained { next, .. } = &mut self.order {
-                    *next = Expect::Id(logged.event.id);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn step(&mut self, logged: &Logged) -> Result<Step, Error> {
-        let event = &logged.event;
-        if let Some(sequence) = self.tail.take(event.id) {
-            return Ok(Step::Settled(Fate::There(sequence)));
-        }
-        if self.has_expired(logged) {
-            return Ok(Step::Settled(Fate::Expired));
-        }
-        if !self.taken.iter().any(|pattern| pattern.matches(event.subject.as_str())) {
-            let reason = format!("stream {} does not take the subject {}", self.stamp.stream, event.subject);
-            return Ok(Step::Settled(Fate::Refused(reason)));
-        }
-        if self.tail.may_have(logged.offset) {
-            self.tail.read_on(&self.reader, Some(self.stamp.writer)).await?;
-            if let Some(sequence) = self.tail.take(event.id) {
-                return Ok(Step::Settled(Fate::There(sequence)));
-            }
-            if self.tail.may_have(logged.offset) {
-                return Err(Error::Retryable("the stream's end is still being read".into()));
-            }
-        }
-        let expect = match &self.order {
-            Order::Chained { next, .. } => next,
-            Order::Shared { .. } => &Expect::Anything,
+    #[test]
+    fn takes_its_subjects_and_samples_only_if_asked() {
+        let sink = |resources| {
+            JetStream::new(config::JetStream { resources, ..config::JetStream::default() }).expect("good subjects")
         };
-        let headers = headers::of(logged, &self.stamp, expect, logged.offset >= self.offset);
-        Ok(Step::Publish(Outgoing { headers, payload: event.published().into() }))
+        let sample = event("core.process.default.web.resources_sampled", RESOURCES_SAMPLED);
+        assert!(!sink(false).wants(&sample) && sink(true).wants(&sample));
+        assert!(sink(false).wants(&event("core.process.default.web.started", "started")));
+        assert!(sink(false).wants(&event("core.source.main.source_up", "source_up")));
+        assert!(!sink(true).wants(&event("hub.main.project.created", "created")));
     }
 
-    fn has_expired(&self, logged: &Logged) -> bool {
-        let heal = self.mark.heal.as_ref().filter(|heal| logged.offset < heal.until);
-        heal.and_then(|heal| heal.not_before).is_some_and(|oldest| logged.event.observed < oldest)
-    }
-
-    /// Takes up an answer.
-    fn note(&mut self, logged: &Logged, answer: &Answer) {
-        if let Answer::Stored { duplicate: false, .. } = answer {
-            match &mut self.order {
-                Order::Chained { confirmed, .. } => *confirmed = Expect::Id(logged.event.id),
-                Order::Shared { careful } => *careful = careful.saturating_sub(1),
-            }
-            if let Some(heal) = self.mark.heal.as_mut().filter(|heal| logged.offset < heal.until) {
-                heal.sent += 1;
-            }
-        }
-    }
-
-    /// With nothing in flight, the last confirmed message is the one to name.
-    fn rewind(&mut self) {
-        if let Order::Chained { next, confirmed } = &mut self.order {
-            next.clone_from(confirmed);
-        }
-    }
-
-    /// Moves the mark over what is settled.
-    fn confirm(&mut self, flight: &Flight<'_>, settled: usize) {
-        let Some(last) = flight.batch[..settled].last() else { return };
-        let mut moved = self.mark.clone();
-        for (logged, fate) in flight.batch.iter().zip(&flight.fates).take(settled) {
-            if let Fate::There(sequence) = fate {
-                moved.confirm(*sequence, logged.event.id.to_string());
-            }
-        }
-        self.offset = self.offset.max(last.offset + 1);
-        // A later event may stand before an earlier one where order broke: then the mark stays, so that the
-        // next read finds it.
-        let unsettled = if self.tail.len() == 0 { None } else { self.tail.forget_before(self.offset) };
-        if unsettled.is_none_or(|lowest| lowest > moved.sequence) {
-            self.mark = moved;
-        }
-        if let Some(heal) = self.mark.heal.take_if(|heal| heal.until <= self.offset) {
-            tracing::info!(stream = self.stamp.stream, events = heal.sent, "the hole in the stream is filled");
-        }
+    #[tokio::test]
+    async fn nothing_goes_out_before_it_was_resumed() {
+        let mut sink = JetStream::new(config::JetStream::default()).expect("good subjects");
+        let batch = [Logged { offset: 0, event: event("core.process.default.web.started", "started") }];
+        let sent = sink.send(&batch).await;
+        assert!(sent.settled == 0 && matches!(sent.error, Some(Error::Retryable(_))), "{sent:?}");
     }
 }

@@ -144,18 +144,33 @@ async fn the_current_state_is_complete_when_the_server_dies_in_the_middle_of_it(
     let mut server = Server::start();
     let context = make_stream(&server).await;
     let process = |n: Offset| events::of(&format!("p{}", n % 50), "started", n);
-    let log: Vec<Logged> = (0..130).map(process).collect();
+    let log: Vec<Logged> = (0..130).chain(150..180).map(process).collect();
     publish(&context, &log[..100]).await;
     let mut subscription = consumer(&server).subscribe(&Filter::all(), Start::Current).await.expect("subscribed");
     let mut seen = take(&mut subscription, 20).await;
     server.kill();
     server.restart();
     publish(&server.jetstream().await, &log[100..]).await;
-    // The state of p0 to p29 is newer now; those that were not sent yet come with what is new.
-    seen.extend(take(&mut subscription, 20 + 30).await);
-    let mut expected: Vec<Offset> = (50..70).collect();
-    expected.extend(80..130);
+    // The state of p0 to p29 is newer now, twice; of those everything comes that is new.
+    seen.extend(take(&mut subscription, 20 + 60).await);
+    let expected: Vec<Offset> = (50..70).chain(80..130).chain(150..180).collect();
     assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_state_that_was_given_back_comes_again_without_its_history() {
+    let mut server = Server::start();
+    let log: Vec<Logged> = (0..12).map(|n| events::of(if n == 0 { "db" } else { "web" }, "started", n)).collect();
+    publish(&make_stream(&server).await, &log[..10]).await;
+    let mut subscription = consumer(&server).subscribe(&Filter::all(), Start::Current).await.expect("subscribed");
+    let given_back = next(&mut subscription).await;
+    assert_eq!(offset(&given_back), 0);
+    given_back.nak(Duration::from_secs(600)).await;
+    assert_eq!(take(&mut subscription, 1).await, [9]);
+    server.kill();
+    server.restart();
+    publish(&server.jetstream().await, &log[10..]).await;
+    assert_eq!(take(&mut subscription, 3).await, [0, 10, 11]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::Config;
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use serde_json::Value;
 use watchpost::event::Logged;
 use watchpost::sink::jetstream::JetStream;
@@ -294,4 +294,69 @@ async fn what_the_stream_refuses_holds_nobody_up() {
     assert!(sent.refused[0].reason.contains("maximum"), "{:?}", sent.refused[0]);
     log.retain(|logged| ![0, 10, 11, 99].contains(&logged.offset));
     assert_eq!(ids(&stored(&context, "PROCESS_EVENTS").await), expected(&log));
+}
+
+/// A stream that takes one message a subject, so that one event can wait while others could go.
+async fn one_a_subject(server: &Server) -> async_nats::jetstream::stream::Stream {
+    let config = Config {
+        name: "PROCESS_EVENTS".into(),
+        subjects: vec!["core.>".into()],
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        discard_new_per_subject: true,
+        ..Config::default()
+    };
+    server.jetstream().await.create_stream(config).await.expect("made")
+}
+
+fn of(processes: &[&str]) -> Vec<Logged> {
+    processes.iter().zip(0..).map(|(process, offset)| events::of(process, "started", offset)).collect()
+}
+
+#[tokio::test]
+async fn nothing_passes_an_event_that_has_to_wait() {
+    let server = Server::start();
+    let stream = one_a_subject(&server).await;
+    let log = of(&["a", "a", "b", "c"]);
+    let mut driver = Driver::new(server.settings());
+    driver.resume().await.expect("connected");
+    let sent = driver.send(&log).await;
+    assert!(sent.settled == 1 && matches!(sent.error, Some(Error::Retryable(_))), "{sent:?}");
+    stream.purge().filter("core.process.default.a.started").await.expect("purged");
+    driver.drain(&log).await;
+    let stored = stored(&server.jetstream().await, "PROCESS_EVENTS").await;
+    assert_eq!(ids(&stored), expected(&log[1..]));
+}
+
+#[tokio::test]
+async fn where_others_publish_too_what_was_in_flight_at_an_error_goes_one_by_one() {
+    let server = Server::start();
+    let stream = one_a_subject(&server).await;
+    let context = server.jetstream().await;
+    let log = of(&["a", "a", "b", "c", "d"]);
+    let mut driver = Driver::new(server.settings());
+    driver.resume().await.expect("connected");
+    assert_eq!(driver.send(&log[..1]).await.settled, 1);
+    context.publish("core.other", "{}".into()).await.expect("sent").await.expect("stored");
+    driver.resume().await.expect("connected");
+    // The second "a" has to wait, "b" and "c" pass it: nothing can be named where others publish.
+    assert_eq!(driver.send(&log[1..4]).await.settled, 0);
+    driver.resume().await.expect("connected");
+    assert_eq!(driver.send(&log[1..]).await.settled, 0);
+    let there = ids(&stored(&context, "PROCESS_EVENTS").await);
+    assert_eq!(there, expected(&[&log[..1], &log[2..4]].concat()), "\"d\" does not pass it any more");
+    stream.purge().filter("core.process.default.a.started").await.expect("purged");
+    driver.drain(&log).await;
+    let there = ids(&stored(&context, "PROCESS_EVENTS").await);
+    assert_eq!(there, expected(&[&log[2..4], &log[1..2], &log[4..]].concat()));
+}
+
+#[tokio::test]
+async fn a_stream_of_other_subjects_is_not_written_to() {
+    let server = Server::start();
+    let config = Config { name: "PROCESS_EVENTS".into(), subjects: vec!["other.>".into()], ..Config::default() };
+    server.jetstream().await.create_stream(config).await.expect("made");
+    let mut driver = Driver::new(server.settings());
+    let error = driver.resume().await.expect_err("it must not be used");
+    assert!(matches!(&error, Error::Misconfigured(said) if said.contains("other.>")), "{error:?}");
 }

@@ -106,3 +106,73 @@ pub(super) fn read(headers: Option<&HeaderMap>) -> Told {
         offset: text(OFFSET).and_then(|offset| offset.parse().ok()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Data, Kind, Origin, Severity, StreamId, Subject, Timestamp, Trace};
+
+    fn logged() -> Logged {
+        let event = Event {
+            id: Uuid::from_u128(1),
+            ts: Timestamp::from_millis(0),
+            observed: Timestamp::from_millis(5),
+            session: StreamId::new("hub-project").expect("an id"),
+            seq: 9,
+            kind: Kind::new("created").expect("a type"),
+            subject: Subject::parse("hub.main.50%.\"x\"").expect("a subject"),
+            severity: Severity::Info,
+            origin: Origin::default(),
+            correlation_id: Some(Uuid::from_u128(2)),
+            trace: Some(Trace { trace_id: "a".repeat(32), span_id: Some("b".repeat(16)), parent_id: None }),
+            hops: 0,
+            data: Data::parse("{}".into()).expect("an object"),
+        };
+        Logged { offset: 40, event }
+    }
+
+    fn check(expect: &Expect, in_turn: bool, expected: &[(&str, &str)], missing: &[&str]) {
+        let stamp = Stamp { writer: Uuid::from_u128(3), stream: "S".into() };
+        let headers = of(&logged(), &stamp, expect, in_turn);
+        for (name, value) in expected {
+            assert_eq!(headers.get(*name).map(|value| value.as_str()), Some(*value), "{name}");
+        }
+        for name in missing {
+            assert_eq!(headers.get(*name), None, "{name}");
+        }
+        let told = Told {
+            id: Some(Uuid::from_u128(1).to_string()),
+            writer: Some(stamp.writer),
+            offset: in_turn.then_some(40),
+        };
+        assert_eq!(read(Some(&headers)), told);
+    }
+
+    #[test]
+    fn a_message_says_what_it_is_and_what_must_be_before_it() {
+        let trace = format!("00-{}-{}-01", "a".repeat(32), "b".repeat(16));
+        let cloud_event = [
+            ("ce-type", "hub.created"),
+            ("ce-subject", "hub.main.50%25.%22x%22"),
+            ("ce-time", "1970-01-01T00:00:00.000Z"),
+            ("ce-sequence", "9"),
+            ("ce-correlationid", "00000000-0000-0000-0000-000000000002"),
+            ("ce-traceparent", &trace),
+            ("Nats-Expected-Stream", "S"),
+        ];
+        let (by_id, by_sequence) = ("Nats-Expected-Last-Msg-Id", "Nats-Expected-Last-Sequence");
+        check(&Expect::Anything, true, &cloud_event, &[by_id, by_sequence]);
+        check(&Expect::Sequence(7), true, &[(by_sequence, "7")], &[by_id]);
+        let last = Uuid::from_u128(4);
+        check(&Expect::Id(last), false, &[(by_id, &last.to_string())], &[by_sequence, "Watchpost-Offset"]);
+    }
+
+    #[test]
+    fn a_message_of_anybody_else_says_nothing() {
+        assert_eq!(read(None), Told::default());
+        let mut headers = HeaderMap::new();
+        headers.insert(WRITER, "not a UUID");
+        headers.insert(OFFSET, "-1");
+        assert_eq!(read(Some(&headers)), Told::default());
+    }
+}

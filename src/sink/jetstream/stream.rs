@@ -5,6 +5,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy
 use async_nats::jetstream::{Context, ErrorCode};
 
 use crate::config::JetStream;
+use crate::event::Pattern;
 use crate::nats::chain;
 use crate::sink::Error;
 
@@ -118,9 +119,13 @@ fn discard(config: &Config) -> String {
 }
 
 /// What makes a stream of no use to us at all.
-pub(super) fn unusable(info: &Info) -> Option<String> {
+pub(super) fn unusable(info: &Info, subjects: &[Pattern]) -> Option<String> {
     let config = &info.config;
     let name = &config.name;
+    if !config.subjects.iter().any(|taken| subjects.iter().any(|wanted| overlap(taken, wanted.as_str()))) {
+        let taken = config.subjects.join(" ");
+        return Some(format!("stream {name} takes {taken}, which is nothing that would be sent there"));
+    }
     if config.no_ack {
         return Some(format!("stream {name} acknowledges nothing (no_ack)"));
     }
@@ -128,6 +133,19 @@ pub(super) fn unusable(info: &Info) -> Option<String> {
         return Some(format!("stream {name} is sealed"));
     }
     config.mirror.is_some().then(|| format!("stream {name} is a mirror"))
+}
+
+/// Whether there is a subject that both patterns choose.
+fn overlap(one: &str, other: &str) -> bool {
+    let (mut one, mut other) = (one.split('.'), other.split('.'));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+            (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
+            _ => return false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +181,20 @@ mod tests {
                 "max_msg_size is 1024, by the settings unlimited",
             ]
         );
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_subject_could_be_in_both() {
+        let check = |one: &str, other: &str, yes: bool| {
+            assert_eq!((overlap(one, other), overlap(other, one)), (yes, yes), "{one} {other}");
+        };
+        check("core.>", "core.process.>", true);
+        check("core.process.*.nats.*", "core.process.>", true);
+        check("core.*.started", "core.process.*", true);
+        check("core.process.>", "core.source.>", false);
+        check("core.process", "core.process.>", false);
+        check("a", "a", true);
+        check("a.b", "a", false);
     }
 
     #[test]

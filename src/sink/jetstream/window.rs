@@ -7,7 +7,7 @@ use async_nats::client::PublishErrorKind;
 use async_nats::{HeaderMap, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{self, Answer};
 use super::headers::Expect;
@@ -16,7 +16,9 @@ use crate::nats::{Connection, TIMEOUT, chain};
 use crate::sink::{Error, Refused};
 
 /// No more is published in a call after so long; what is in flight then is still waited for.
-pub(super) const FILL_TIME: Duration = Duration::from_secs(15);
+const FILL_TIME: Duration = Duration::from_secs(12);
+/// A call ends after so long, whatever is in flight.
+const CALL_TIME: Duration = Duration::from_secs(28);
 
 /// What became of one event of a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +86,7 @@ pub(super) struct Flight<'a> {
     in_flight: VecDeque<(u64, usize)>,
     /// Set by the first failure: what is in flight is waited for, and nothing follows.
     pub(super) stopped: bool,
-    until: Instant,
+    begin: Instant,
 }
 
 impl<'a> Flight<'a> {
@@ -95,7 +97,7 @@ impl<'a> Flight<'a> {
             next: 0,
             in_flight: VecDeque::new(),
             stopped: false,
-            until: Instant::now() + FILL_TIME,
+            begin: Instant::now(),
         }
     }
 
@@ -106,7 +108,7 @@ impl<'a> Flight<'a> {
 
     /// Whether the time for publishing is over.
     pub(super) fn is_late(&self) -> bool {
-        Instant::now() >= self.until
+        self.begin.elapsed() >= FILL_TIME
     }
 
     /// Whether anything is in flight.
@@ -152,9 +154,10 @@ impl<'a> Flight<'a> {
 
     /// Waits for one answer, and answers with the index of the event that it was for.
     pub(super) async fn settle_one(&mut self, wire: &mut Wire) -> Result<Option<(usize, Answer)>, Error> {
+        let until = (Instant::now() + TIMEOUT).min(self.begin + CALL_TIME);
         let next = tokio::select! {
             biased;
-            next = timeout(TIMEOUT, wire.answers.next()) => next,
+            next = timeout_at(until, wire.answers.next()) => next,
             () = wire.connection.denied.cancelled() => {
                 return Err(Error::Misconfigured(wire.connection.denial()));
             }
@@ -163,7 +166,7 @@ impl<'a> Flight<'a> {
         let message = match next {
             Ok(Some(message)) => message,
             Ok(None) => return Err(broken()),
-            Err(_) => return Err(Error::Retryable("no acknowledgement within 5 s".into())),
+            Err(_) => return Err(Error::Retryable("the server acknowledges too slowly".into())),
         };
         let token = message.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok());
         // An answer to an earlier call that was given up has nothing in flight any more.
