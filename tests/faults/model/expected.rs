@@ -52,6 +52,10 @@ impl State {
                 if same { Ok(()) } else { Err(first_difference(draft, other)) }
             };
             if let Some(entry) = self.sent(&draft.session, id) {
+                if self.is_trimmed(entry) {
+                    // Its id is remembered, its content is not.
+                    return Ok(Answer::Again(entry.clone()));
+                }
                 return same(&entry.draft).map(|()| Answer::Again(entry.clone()));
             }
             let earlier = new.iter().position(|(d, _)| d.session == draft.session && d.id.as_ref() == Some(id));

@@ -114,8 +114,6 @@ impl World {
         let mut draft = state::draft(sent, self.sent);
         let Some((id, (_, same))) = draft.id.clone().zip(sent.id) else { return draft };
         match self.live.sent(&draft.session, &id) {
-            // Whether the id of a trimmed event is still known is not the model's affair.
-            Some(entry) if self.live.is_trimmed(entry) => draft.id = None,
             Some(entry) if same => draft = entry.draft.clone(),
             _ => {}
         }
