@@ -126,6 +126,7 @@ impl Writer {
         step.ops.extend(index::trim(engine, first, 256)?);
         step.ops.push(Op::put(Tree::Index, LOG_END, key::offset(self.next_offset())));
         step.head.save(engine, &mut step.ops)?;
+        step.ops.extend(self.ids.before_trim(engine, self.trimmed, self.next_offset(), self.observed)?);
         engine.apply(&step.ops)?;
         self.folded = Some(step.head);
         self.shared.live_bytes.fetch_sub(step.freed as i64, Ordering::Relaxed);
