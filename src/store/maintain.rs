@@ -59,7 +59,7 @@ impl Maintainer {
         }
         ops.push(index::put_zone(&zone)?);
         ops.push(Op::put(Tree::Index, prune::LIVE_BYTES, key::offset(self.shared.live_bytes())));
-        engine.apply(&ops)?;
+        self.shared.watch(engine.apply(&ops))?;
         self.shared.add_zone(zone);
         let saved = pack::stretch(&*engine, from, zone.end)?;
         self.shared.live_bytes.fetch_sub(saved as i64, Ordering::Relaxed);

@@ -136,13 +136,21 @@ impl Writer {
         self.load()
     }
 
+    /// Why the handle is lost, where another writer of records, or the index, noticed it first.
+    pub fn lost(&self) -> Option<String> {
+        self.shared.lost().clone()
+    }
+
     /// The offset that the next event gets.
     pub fn next_offset(&self) -> Offset {
         self.next
     }
 
-    /// Refuses while there is no room, before anything is touched.
-    fn check_room(&self) -> Result<(), Error> {
+    /// Refuses while there is no room, before anything is touched, and lets health tell.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`].
+    pub fn check_room(&self) -> Result<(), Error> {
         let reason = match (self.shared.free(), self.shared.budget_exceeded()) {
             (Some(free), _) if free < self.shared.settings.min_free => {
                 format!("{free} bytes are free, store.min_free is {}", self.shared.settings.min_free)

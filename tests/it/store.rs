@@ -307,6 +307,33 @@ async fn an_io_error_loses_nothing_acknowledged_and_changes_no_seq() {
 }
 
 #[tokio::test]
+async fn while_nobody_sends_an_io_error_is_made_good_and_health_tells_of_room() {
+    let disk = Disk::default();
+    let store = Store::on(&disk).expect("a store");
+    let (_ingest, ingestor) = start(&store);
+    let cursor = [Write::put(Tree::Cursors, "a", "1")];
+    for failing in [Failing::Apply, Failing::Flush] {
+        disk.fail(failing);
+        store.put_durable(&cursor).expect_err("the disk fails");
+        until("it is opened again", || store.put_durable(&cursor).is_ok()).await;
+    }
+    disk.set_free(Some(1000));
+    until("it is full", || matches!(store.health(), watchpost::store::Health::Full(_))).await;
+    disk.set_free(None);
+    until("it is well", || store.health() == watchpost::store::Health::Ok).await;
+    ingestor.drain().expect("a quiet end");
+}
+
+/// Waits for something, ten seconds at most.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !done() {
+        assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn without_room_commits_are_refused_before_anything_is_touched() {
     let disk = Disk::default();
     let store = Store::on(&disk).expect("a store");
