@@ -437,6 +437,8 @@ fn differs(draft: &Draft, event: &Event) -> Option<&'static str> {
         ("subject", draft.subject == event.subject),
         ("severity", draft.severity == event.severity),
         ("ts", draft.ts.is_none_or(|ts| ts == event.ts)),
+        ("origin", draft.origin == event.origin),
+        ("hops", draft.hops == event.hops),
         ("correlation_id", draft.correlation_id == event.correlation_id),
         ("trace", draft.trace == event.trace),
         ("data", draft.data == event.data || same_json(draft.data.get(), event.data.get())),

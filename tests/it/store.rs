@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use watchpost::config;
 use watchpost::event::{
-    Data, Draft, Kind, Logged, Offset, Pattern, SenderId, Severity, StreamId, Subject, Timestamp,
+    Data, Draft, Kind, Logged, Offset, Origin, Pattern, SenderId, Severity, StreamId, Subject, Timestamp,
 };
 use watchpost::ingest::{self, Ingest, Ingestor};
 use watchpost::store::{Disk, Failing, Limit, Query, Receipt, Refused, Store, Submission, Tree, Write};
@@ -108,6 +108,10 @@ async fn the_same_id_again_gets_the_first_answer_and_other_content_a_conflict() 
         assert_eq!(again, Receipt { duplicate: true, ..first });
         let other = submit(&ingest, with_id("a", draft("s", "started", 2))).await.expect_err("other content");
         assert!(matches!(other, ingest::Error::Refused(Refused::Conflict { field: "ts", .. })), "{other}");
+        let origin = Origin { host: Some("another".into()), ..Origin::default() };
+        let other = with_id("a", Draft { origin, ..draft("s", "started", 1) });
+        let other = submit(&ingest, other).await.expect_err("another origin");
+        assert!(matches!(other, ingest::Error::Refused(Refused::Conflict { field: "origin", .. })), "{other}");
         let elsewhere =
             submit(&ingest, with_id("a", draft(&format!("t{round}"), "started", 1))).await.expect("another stream");
         assert!(!elsewhere.duplicate);
