@@ -21,5 +21,6 @@ mod it {
     mod source;
     mod source_faults;
     mod store;
+    mod trimming;
     mod watch;
 }
