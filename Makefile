@@ -24,6 +24,7 @@ bench: ## Ratios and a table with the machine
 
 live: ## The suites that need what no registry carries
 	@test -n "$$PROCESS_COMPOSE_BIN" || { echo "PROCESS_COMPOSE_BIN must name a process-compose" >&2; exit 1; }
+	$(CARGO) test --locked --test live
 
 soak: ## Long runs of the fault tests
 	WATCHPOST_SOAK=1 WATCHPOST_NATS_SERVER="$$(scripts/nats-server.sh)" $(CARGO) test --locked --release

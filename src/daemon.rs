@@ -42,7 +42,7 @@ pub enum Error {
     #[error(transparent)]
     Settings(#[from] Invalid),
     /// The API cannot listen.
-    #[error("the API cannot listen at {at}: {error}")]
+    #[error("the API cannot listen at {at}: {error} (another daemon may run: choose another `api.listen`, or off)")]
     Listen {
         /// Where.
         at: String,

@@ -10,7 +10,7 @@ mod snapshot;
 
 pub use client::{Client, MAX_BODY_BYTES};
 pub use frames::{Frames, MAX_FRAME_BYTES};
-pub use snapshot::{Class, Frame, Info, Process, Project, base_name};
+pub use snapshot::{Class, Frame, Info, Process, Project, base_name, parse_processes};
 
 /// Why a request gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -31,6 +31,7 @@ mod shared;
 mod side;
 mod sled;
 mod transfer;
+mod trimmed;
 mod write;
 
 use std::path::PathBuf;

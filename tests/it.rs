@@ -16,8 +16,11 @@ mod it {
     mod demo;
     mod jetstream;
     mod nats_auth;
+    mod playback;
     mod recordings;
     mod source;
+    mod source_faults;
     mod store;
+    mod trimming;
     mod watch;
 }

@@ -35,12 +35,12 @@ pub struct Filter {
     /// So many a page, 1 to [`MAX_LIMIT`]; [`DEFAULT_LIMIT`] where there is none.
     pub limit: Option<usize>,
     /// Where a follower begins; nothing means now.
-    pub from: Option<From>,
+    pub from: Option<Begin>,
 }
 
 /// Where a follower begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum Begin {
     /// With the first event that is still there.
     Start,
     /// With the next event that comes.
@@ -99,9 +99,9 @@ impl Filter {
     /// Writes the query part of a URL, which [`Filter::parse`] reads back.
     pub fn to_query(&self) -> String {
         let from = self.from.map(|from| match from {
-            From::Start => "start".into(),
-            From::Now => "now".into(),
-            From::Offset(offset) => offset.to_string(),
+            Begin::Start => "start".into(),
+            Begin::Now => "now".into(),
+            Begin::Offset(offset) => offset.to_string(),
         });
         let several = self.subjects.iter().map(|subject| ("subject", subject.to_string()));
         let several = several.chain(self.kinds.iter().map(|kind| ("type", kind.to_string())));
@@ -169,12 +169,12 @@ fn limit(value: &str) -> Result<usize, Invalid> {
     limit.ok_or_else(|| Invalid::new("limit", value, format!("a whole number from 1 to {MAX_LIMIT}")))
 }
 
-fn from(value: &str) -> Result<From, Invalid> {
+fn from(value: &str) -> Result<Begin, Invalid> {
     match value {
-        "start" => Ok(From::Start),
-        "now" => Ok(From::Now),
+        "start" => Ok(Begin::Start),
+        "now" => Ok(Begin::Now),
         _ => offset("from", value)
-            .map(From::Offset)
+            .map(Begin::Offset)
             .map_err(|_| Invalid::new("from", value, "start, now or an offset")),
     }
 }

@@ -48,14 +48,16 @@ pub(super) struct Cache(Arc<Mutex<Option<Fold>>>);
 impl Fold {
     fn load(store: &Store) -> Result<Self, store::Error> {
         let saved = store.get(Tree::Folds, KEY)?.and_then(|saved| serde_json::from_slice(&saved).ok());
-        // One that is ahead of the log belongs to another log.
-        Ok(saved.filter(|fold: &Self| fold.next <= store.range().end).unwrap_or_default())
+        let (next, processes) = store.trimmed_processes()?;
+        // One that is ahead of the log belongs to another log; one that is behind what was trimmed has missed it.
+        let usable = saved.filter(|fold: &Self| (next..=store.range().end).contains(&fold.next));
+        Ok(usable.unwrap_or(Self { next, processes }))
     }
 
     async fn catch_up(&mut self, store: &Store) -> Result<(), store::Error> {
         let (began, end) = (self.next, store.range().end);
         while self.next < end {
-            let page = store.log(self.next.max(store.range().start), Limit::events(PAGE))?;
+            let page = store.log(self.next, Limit::events(PAGE))?;
             let Some(last) = page.last() else { break };
             self.next = last.offset + 1;
             page.iter().for_each(|logged| self.processes.apply(&logged.event));

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::events::Row;
-use super::filter::{Filter, From};
+use super::filter::{Begin, Filter};
 use super::follow::Follower;
 use super::{Error, Shared};
 use crate::event::{Invalid, Offset};
@@ -53,11 +53,16 @@ pub(super) async fn follow(
     let from = match last_event_id(&headers)? {
         Some(id) => id.saturating_add(1),
         None => match filter.from {
-            Some(From::Offset(offset)) => offset,
-            Some(From::Start) => range.start,
-            Some(From::Now) | None => range.end,
+            Some(Begin::Offset(offset)) => offset,
+            Some(Begin::Start) => range.start,
+            Some(Begin::Now) | None => range.end,
         },
     };
+    if from > range.end {
+        // Another log than the one that it comes from, as after a restore: better told than waited for.
+        let expected = format!("a place in this log, which ends at {}", range.end);
+        return Err(Invalid::new("from", &from.to_string(), expected).into());
+    }
     let mut query = filter.query(&shared.prefixes)?;
     query.after = from.max(range.start).checked_sub(1);
     let place = query.after.map(|last| Event::default().id(last.to_string()));

@@ -7,7 +7,7 @@ use super::line::{Clock, line};
 use super::out::Out;
 use super::{filter, reach};
 use crate::api::events::Row;
-use crate::api::filter::{Filter, From, MAX_LIMIT};
+use crate::api::filter::{Begin, Filter, MAX_LIMIT};
 use crate::client::{Client, Followed, Reader};
 use crate::config::Environment;
 use crate::event::{Offset, Timestamp};
@@ -74,7 +74,7 @@ struct Follow {
     filter: filter::Args,
     /// Where to begin: start, now, or an offset [default: now; with --since: start].
     #[arg(long, value_name = "PLACE", value_parser = place)]
-    from: Option<From>,
+    from: Option<Begin>,
     /// End after so many.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -86,7 +86,7 @@ struct Follow {
 pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outcome {
     match &args.command {
         Command::Query(Query { follow: true, filter, limit, json, .. }) => {
-            let filter = Filter { from: Some(From::Start), ..filter.filter()? };
+            let filter = Filter { from: Some(Begin::Start), ..filter.filter()? };
             follow(&args.reach.client(environment)?, &filter, *limit, *json, Clock::Date, out).await
         }
         Command::Query(query) => {
@@ -94,11 +94,10 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
             let reader = args.reach.reader(environment).await?;
             list(&reader, filter, query.limit, query.json, out).await
         }
-        Command::Follow(args_) => {
-            let mut filter = args_.filter.filter()?;
-            filter.from = args_.from.or_else(|| filter.since.map(|_| From::Start));
-            let client = args.reach.client(environment)?;
-            follow(&client, &filter, args_.limit, args_.json, Clock::Date, out).await
+        Command::Follow(Follow { filter, from, limit, json }) => {
+            let mut filter = filter.filter()?;
+            filter.from = from.or_else(|| filter.since.map(|_| Begin::Start));
+            follow(&args.reach.client(environment)?, &filter, *limit, *json, Clock::Date, out).await
         }
         Command::Show { id, json } => {
             let found = args.reach.reader(environment).await?.event(*id).await?;
@@ -172,10 +171,10 @@ fn show(id: Uuid, found: Option<Row>, json: bool, out: &mut Out) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn place(text: &str) -> Result<From, String> {
+fn place(text: &str) -> Result<Begin, String> {
     match text {
-        "start" => Ok(From::Start),
-        "now" => Ok(From::Now),
-        _ => text.parse::<Offset>().map(From::Offset).map_err(|_| "start, now or an offset".into()),
+        "start" => Ok(Begin::Start),
+        "now" => Ok(Begin::Now),
+        _ => text.parse::<Offset>().map(Begin::Offset).map_err(|_| "start, now or an offset".into()),
     }
 }

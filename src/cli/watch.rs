@@ -9,7 +9,7 @@ use super::out::Out;
 use super::run::flag;
 use super::{filter, reach};
 use crate::api::events::Row;
-use crate::api::filter::{Filter, From, MAX_LIMIT, process_pattern};
+use crate::api::filter::{Begin, Filter, MAX_LIMIT, process_pattern};
 use crate::client::Client;
 use crate::config::{Environment, JetStream};
 use crate::consumer::{self, Consumer, Start};
@@ -134,9 +134,9 @@ fn subjects(filter: &Filter, prefixes: &[String]) -> Vec<String> {
 async fn from_daemon(args: &Args, filter: Filter, client: &Client, out: &mut Out) -> Outcome {
     let mut left = args.limit.unwrap_or(u64::MAX);
     let from = if args.new {
-        From::Now
+        Begin::Now
     } else if args.since.is_some() {
-        From::Start
+        Begin::Start
     } else {
         let (rows, next) = current(client, &filter).await?;
         for row in rows.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
@@ -147,7 +147,7 @@ async fn from_daemon(args: &Args, filter: Filter, client: &Client, out: &mut Out
             left -= 1;
         }
         out.flush()?;
-        From::Offset(next)
+        Begin::Offset(next)
     };
     let filter = Filter { from: Some(from), ..filter };
     follow(client, &filter, Some(left), args.json, Clock::Time, out).await
@@ -170,7 +170,7 @@ async fn current(client: &Client, filter: &Filter) -> Result<(Vec<Row>, Offset),
     Ok((rows, next))
 }
 
-impl std::convert::From<consumer::Error> for Failure {
+impl From<consumer::Error> for Failure {
     fn from(error: consumer::Error) -> Self {
         use consumer::Error;
         let exit = match &error {

@@ -176,7 +176,10 @@ impl Writing {
             self.broken = Some((reason, None));
         }
         let Some((reason, tried)) = &mut self.broken else { return };
-        if tried.is_some_and(|tried| tried.elapsed() < REOPEN_EVERY) {
+        // What was applied on the lost handle is answered by that handle: on the next one a flush would go
+        // well, whatever became of it.
+        let unanswered = self.common.handed.load(Ordering::Acquire) > 0;
+        if unanswered || tried.is_some_and(|tried| tried.elapsed() < REOPEN_EVERY) {
             return;
         }
         *tried = Some(Instant::now());

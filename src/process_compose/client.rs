@@ -7,7 +7,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::snapshot::{Info, Process, Processes, Project};
+use super::snapshot::{Info, Process, Project, parse_processes};
 use super::{Error, Frames, frames};
 use crate::config::{Endpoint, Secret};
 
@@ -57,17 +57,17 @@ impl Client {
 
     /// Every process, in no order.
     pub async fn processes(&self) -> Result<Vec<Process>, Error> {
-        Ok(self.get::<Processes>(&["processes"]).await?.data)
+        self.get(&["processes"], parse_processes).await
     }
 
     /// The supervisor and its project.
     pub async fn project(&self) -> Result<Project, Error> {
-        self.get(&["project", "state"]).await
+        self.get(&["project", "state"], json).await
     }
 
     /// What `processes` leaves out about one of them.
     pub async fn info(&self, name: &str) -> Result<Info, Error> {
-        self.get(&["process", "info", name]).await
+        self.get(&["process", "info", name], json).await
     }
 
     /// Opens the stream of state changes; before v1.110 there is none, which is `NotProcessCompose`.
@@ -84,8 +84,9 @@ impl Client {
         url
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Error> {
-        self.in_time(self.request(Method::GET, self.url(path))).await
+    async fn get<T>(&self, path: &[&str], parse: fn(&[u8]) -> serde_json::Result<T>) -> Result<T, Error> {
+        let body = self.in_time(self.request(Method::GET, self.url(path))).await?;
+        parse(&body).map_err(|e| Error::NotProcessCompose(no_json(&body, &e)))
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -93,14 +94,18 @@ impl Client {
         tokio::time::timeout(self.timeout, work).await.unwrap_or(Err(late))
     }
 
-    async fn request<T: DeserializeOwned>(&self, method: Method, url: Url) -> Result<T, Error> {
+    async fn request(&self, method: Method, url: Url) -> Result<Vec<u8>, Error> {
         let request = self.http.request(method, url);
         let response = request.send().await.map_err(|e| Error::Unreachable(chain(&e)))?;
         let status = response.status();
         let body = read(response).await?;
         check(status, &body)?;
-        serde_json::from_slice(&body).map_err(|e| Error::NotProcessCompose(no_json(&body, &e)))
+        Ok(body)
     }
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(body)
 }
 
 /// Reads a body up to the limit, however long it says it is.

@@ -112,6 +112,41 @@ impl Process {
         self.exit_code == 0 || self.success_exit_codes.contains(&self.exit_code)
     }
 
+    /// Whether it is the same but for what every poll changes: age, memory, processor.
+    pub fn same(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            namespaces,
+            status,
+            is_ready,
+            has_ready_probe,
+            restarts,
+            exit_code,
+            success_exit_codes,
+            pid,
+            age: _,
+            mem: _,
+            cpu: _,
+            is_running,
+            process_start_time,
+            process_end_time,
+            watch_trigger_time,
+        } = self;
+        *name == other.name
+            && *namespaces == other.namespaces
+            && *status == other.status
+            && *is_ready == other.is_ready
+            && *has_ready_probe == other.has_ready_probe
+            && *restarts == other.restarts
+            && *exit_code == other.exit_code
+            && *success_exit_codes == other.success_exit_codes
+            && *pid == other.pid
+            && *is_running == other.is_running
+            && *process_start_time == other.process_start_time
+            && *process_end_time == other.process_end_time
+            && *watch_trigger_time == other.watch_trigger_time
+    }
+
     /// The namespace that stands in its subjects.
     pub fn namespace(&self) -> &str {
         self.namespaces.first().map_or("default", String::as_str)
@@ -120,10 +155,18 @@ impl Process {
 
 /// The answer of `GET /processes`.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Processes {
+struct Processes {
     /// In random order; null when there are none.
     #[serde(deserialize_with = "or_default")]
-    pub(super) data: Vec<Process>,
+    data: Vec<Process>,
+}
+
+/// Reads the body of `GET /processes`.
+///
+/// # Errors
+/// It is something else, or a process in it has no name.
+pub fn parse_processes(body: &[u8]) -> serde_json::Result<Vec<Process>> {
+    serde_json::from_slice::<Processes>(body).map(|processes| processes.data)
 }
 
 /// The answer of `GET /project/state`.
@@ -262,7 +305,7 @@ mod tests {
 
     #[test]
     fn no_processes_is_an_answer_and_a_process_without_a_name_is_none() {
-        let read = |json: &str| serde_json::from_str::<Processes>(json).map(|p| p.data.len());
+        let read = |json: &str| parse_processes(json.as_bytes()).map(|processes| processes.len());
         assert_eq!(read(r#"{"data":null}"#).ok(), Some(0));
         assert_eq!(read(r#"{"data":[]}"#).ok(), Some(0));
         for json in ["{}", "[]", r#"{"data":[{}]}"#, r#"{"data":[{"name":""}]}"#, r#"{"data":{}}"#] {

@@ -28,6 +28,7 @@ use crate::store::{self, Store};
 
 pub use clock::Mark;
 pub use poll::Source;
+pub use submit::Writer;
 pub use walk::Change;
 
 /// How a source fares.

@@ -17,6 +17,7 @@ struct Image {
     durable: Trees,
     unflushed: Vec<Vec<Op>>,
     failing: Option<Failing>,
+    forgetful: bool,
     free: Option<u64>,
 }
 
@@ -37,6 +38,11 @@ impl Disk {
     /// Makes a call fail.
     pub fn fail(&self, failing: Failing) {
         self.image().failing = Some(failing);
+    }
+
+    /// Whether what was not flushed is lost whenever the disk is opened again after a failure.
+    pub fn set_forgetful(&self, forgetful: bool) {
+        self.image().forgetful = forgetful;
     }
 
     /// Says how many bytes are free; `None` means plenty.
@@ -64,7 +70,9 @@ impl Disk {
 
     pub(super) fn open(&self) -> Memory {
         let mut image = self.image();
-        image.failing = None;
+        if image.failing.take().is_some() && image.forgetful {
+            image.unflushed.clear();
+        }
         let mut live = image.durable.clone();
         image.unflushed.iter().for_each(|batch| write(&mut live, batch));
         drop(image);
@@ -137,6 +145,9 @@ impl Engine for Memory {
     }
 
     fn apply(&self, ops: &[Op]) -> Result<(), Fault> {
+        if ops.is_empty() {
+            return Ok(());
+        }
         let mut image = self.disk.image();
         if image.failing == Some(Failing::Apply) {
             return Err(Fault("the disk in memory was told to refuse a batch".into()));

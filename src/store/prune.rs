@@ -2,7 +2,8 @@
 //!
 //! An event is trimmed when it is older than `store.keep_streams` and every required sink has confirmed it.
 //! Over the budget the oldest go first whatever their age, and at last also those that a required sink has
-//! not confirmed, which is counted and told. Sessions are never trimmed here.
+//! not confirmed, which is counted and told. Sessions are never trimmed here. What the trimmed process events
+//! had come to is kept, as their fold (`trimmed`).
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -12,6 +13,7 @@ use std::sync::atomic::Ordering;
 use super::engine::{Engine, Op, Tree};
 use super::record::{self, Span};
 use super::shared::Shared;
+use super::trimmed::Trimmed;
 use super::write::Writer;
 use super::{Error, Store, index, key, parts, read};
 use crate::event::{Class, Offset, StreamId, Timestamp};
@@ -64,7 +66,9 @@ pub(super) fn confirmed(store: &Store) -> Result<Offset, Error> {
 /// One step of trimming while it is worked out.
 struct Step {
     ops: Vec<Op>,
-    heads: HashMap<StreamId, u64>,
+    head: Trimmed,
+    /// The first seq that each stream keeps.
+    firsts: HashMap<StreamId, u64>,
     freed: u64,
     events: u64,
 }
@@ -84,7 +88,12 @@ impl Writer {
         let before = if used >= TRIM_FROM { Timestamp::from_millis(i64::MAX) } else { oldest };
         // What is not indexed yet may still be packed, and is young.
         let confirmed = if used >= 100 { Offset::MAX } else { confirmed }.min(self.shared.indexed());
-        let mut step = Step { ops: Vec::new(), heads: HashMap::new(), freed: 0, events: 0 };
+        let head = match self.folded.take() {
+            Some(head) => head,
+            None => Trimmed::load(&store)?,
+        };
+        self.trimmed = self.trimmed.max(head.next);
+        let mut step = Step { ops: Vec::new(), head, firsts: HashMap::new(), freed: 0, events: 0 };
         for record in read::log_records(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
             let (offset, spans) = record?;
             let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
@@ -93,14 +102,16 @@ impl Writer {
             }
             self.trimmed = end;
         }
-        if step.ops.is_empty() && step.heads.is_empty() {
+        if step.ops.is_empty() && step.firsts.is_empty() {
+            self.folded = Some(step.head);
             return Ok(0);
         }
+        step.head.next = self.trimmed;
         self.finish(&*engine, step, used)
     }
 
     fn finish(&mut self, engine: &dyn Engine, mut step: Step, used: u64) -> Result<u64, Error> {
-        for (id, first_seq) in std::mem::take(&mut step.heads) {
+        for (id, first_seq) in std::mem::take(&mut step.firsts) {
             step.cut_stream(engine, &id, first_seq)?;
             let head = self.head(engine, &id)?;
             head.first_seq = head.first_seq.max(first_seq);
@@ -109,7 +120,9 @@ impl Writer {
         let first = self.shared.first();
         step.ops.extend(index::trim(engine, first, 256)?);
         step.ops.push(Op::put(Tree::Index, LOG_END, key::offset(self.next_offset())));
+        step.head.save(engine, &mut step.ops)?;
         engine.apply(&step.ops)?;
+        self.folded = Some(step.head);
         self.shared.live_bytes.fetch_sub(step.freed as i64, Ordering::Relaxed);
         let first = read::log_first(engine)?.unwrap_or(self.next_offset());
         self.shared.set_first(first);
@@ -124,8 +137,18 @@ impl Writer {
     }
 }
 
+/// Whether all of a span's events were committed before a time.
+fn is_old(engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<bool, Error> {
+    let mut old = true;
+    read::visit_span(engine, span, |_, packed| {
+        old &= packed.observed < before.as_millis();
+        Ok(old)
+    })?;
+    Ok(old)
+}
+
 impl Step {
-    /// Takes all spans of a record but those of sessions, if they are old; whether nothing is left to take.
+    /// Takes all spans of a record but those of sessions, if all are old; whether nothing is left to take.
     fn take_record(
         &mut self,
         engine: &dyn Engine,
@@ -133,29 +156,35 @@ impl Step {
         spans: &[Span],
         before: Timestamp,
     ) -> Result<bool, Error> {
-        let mut done = true;
-        for span in spans.iter().filter(|span| span.session.class() != Class::Session) {
-            done &= self.take_span(engine, span, before)?;
+        let (sessions, others): (Vec<_>, Vec<_>) =
+            spans.iter().partition(|span| span.session.class() == Class::Session);
+        for span in &others {
+            if !is_old(engine, span, before)? {
+                return Ok(false);
+            }
         }
-        if done && spans.iter().all(|span| span.session.class() != Class::Session) {
+        for span in others {
+            self.take_span(engine, span)?;
+        }
+        if sessions.is_empty() {
             self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
         }
-        Ok(done)
+        Ok(true)
     }
 
-    fn take_span(&mut self, engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<bool, Error> {
-        let end = span.first_seq + span.count;
-        let (mut old, mut events) = (true, 0);
-        read::visit_span(engine, span, |_, packed| {
-            old &= packed.observed < before.as_millis();
-            events += 1;
-            Ok(old)
+    fn take_span(&mut self, engine: &dyn Engine, span: &Span) -> Result<(), Error> {
+        let (begin, process) = (self.events, span.session.class() == Class::Process);
+        read::visit_span(engine, span, |seq, packed| {
+            self.events += 1;
+            if process {
+                self.head.apply(&packed.unpack(&span.session, seq)?.event);
+            }
+            Ok(true)
         })?;
-        if old && events > 0 {
-            self.events += events;
-            self.heads.insert(span.session.clone(), end);
+        if self.events > begin {
+            self.firsts.insert(span.session.clone(), span.first_seq + span.count);
         }
-        Ok(old)
+        Ok(())
     }
 
     /// Adds what takes a stream's events before a seq away.

@@ -11,6 +11,7 @@ use super::engine::{Engine, Op, Tree};
 use super::ids::{Ids, Place};
 use super::record::{self, MAX_RUN, Run, Span};
 use super::shared::Shared;
+use super::trimmed::Trimmed;
 use super::{
     Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, key, parts, read, side,
 };
@@ -54,6 +55,8 @@ pub struct Writer {
     pub(super) shared: Arc<Shared>,
     /// How far trimming has looked since the store was opened.
     pub(super) trimmed: Offset,
+    /// What the trimmed events had come to, once it has been read.
+    pub(super) folded: Option<Trimmed>,
     next: Offset,
     observed: Timestamp,
     heads: HashMap<StreamId, Head>,
@@ -94,6 +97,7 @@ impl Store {
         let mut writer = Writer {
             shared: shared.clone(),
             trimmed: 0,
+            folded: None,
             next: 0,
             observed: Timestamp::default(),
             heads: HashMap::new(),
@@ -117,6 +121,7 @@ impl Writer {
     fn load(&mut self) -> Result<(), Error> {
         let engine = self.shared.engine()?;
         self.heads.clear();
+        (self.trimmed, self.folded) = (0, None);
         self.next = read::log_end(&*engine)?;
         self.ids = Ids::load(&*engine)?;
         self.shared.ids.store(self.ids.total(), Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! `kill -9` of a writer at random moments under load.
 
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -79,6 +79,40 @@ fn wait_for_the_moment(mut running: Running, acks: &Path, rng: &mut StdRng) {
         std::thread::sleep(Duration::from_micros(rng.random_range(50..1000)));
     }
     assert!(opening, "no acknowledgement in {PATIENCE:?}");
+}
+
+/// Killed at any moment, it leaves the old store or the new one.
+#[test]
+fn a_compaction_that_is_killed_loses_nothing() {
+    let (scratch, seed) = (crate::scratch(), crate::seed());
+    let mut rng = StdRng::seed_from_u64(seed);
+    let path = |name: &str| scratch.path().join(name);
+    let (store, ledger, acks) = (path("store"), path("ledger"), path("acks"));
+    let writer = Writer { store, ledger, acks, submissions: 30, synchronous: true };
+    std::fs::write(&writer.ledger, "").expect("the ledger is written");
+    std::fs::write(&writer.acks, "").expect("the acknowledgements' file is made");
+    assert!(writer.command().stdout(Stdio::null()).status().expect("the writer runs").success());
+    let mut ledger = Ledger::default();
+    ledger.read(&std::fs::read_to_string(&writer.acks).expect("the acknowledgements are read"));
+    let compact = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchpost"));
+        command.args(["store", "compact", "--store"]).arg(&writer.store).env_clear();
+        Running(command.stdout(Stdio::null()).spawn().expect("it starts"))
+    };
+    let prove = |when: &str| {
+        let store = Store::open(&writer::settings(&writer.store, false)).expect("the store opens");
+        load::prove(&store, &ledger).unwrap_or_else(|wrong| panic!("seed {seed}, {when}: {wrong}"))
+    };
+    let began = Instant::now();
+    assert!(compact().0.wait().expect("ours").success(), "a compaction that nobody kills");
+    let length = began.elapsed();
+    assert_eq!(prove("compacted"), ledger.events());
+    for _ in 0..10 {
+        let running = compact();
+        std::thread::sleep(length.mul_f64(rng.random_range(0.0..1.1)));
+        drop(running);
+        assert_eq!(prove("killed"), ledger.events());
+    }
 }
 
 /// sled begins a snapshot under another name and takes that, half written, for the newest one.

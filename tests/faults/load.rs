@@ -15,7 +15,7 @@ use watchpost::store::{Submission, Tree, Write};
 
 pub(crate) use ledger::Ledger;
 pub(crate) use proof::prove;
-pub(crate) use worker::{Worker, run};
+pub(crate) use worker::{Worker, start};
 
 /// How many streams each worker writes to.
 const STREAMS: u64 = 5;

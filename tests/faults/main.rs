@@ -6,12 +6,18 @@
 
 #![allow(clippy::print_stdout, reason = "a run tells its figures")]
 
+mod adapter;
+mod failing_disk;
 mod files;
 mod kill9;
 mod load;
 mod model;
+#[expect(dead_code, reason = "what only other tests need")]
+#[path = "../it/support/nats.rs"]
+mod nats;
 mod powercut;
 mod role;
+mod supervisor;
 mod writer;
 
 /// How much is to be done: from the environment, else `usual`.

@@ -7,7 +7,7 @@
 
 mod disk;
 mod journal;
-mod library;
+pub(crate) mod library;
 mod names;
 
 use std::panic::AssertUnwindSafe;

@@ -6,7 +6,8 @@ use std::process::Command;
 const ROLE: &str = "WATCHPOST_FAULTS_ROLE";
 
 /// What such a process does, by name.
-const ROLES: &[(&str, fn())] = &[(crate::writer::ROLE, crate::writer::play)];
+const ROLES: &[(&str, fn())] =
+    &[(crate::writer::ROLE, crate::writer::play), (crate::failing_disk::ROLE, crate::failing_disk::play)];
 
 /// A command that starts this binary in a role, with `dir` as its folder.
 pub(crate) fn command(role: &str, dir: &Path) -> Command {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use watchpost::api::events::Row;
-use watchpost::api::filter::{Filter, From};
+use watchpost::api::filter::{Begin, Filter};
 use watchpost::api::{self, Listener, Parts};
 use watchpost::client::{Client, Error, Followed};
 use watchpost::config::{Api, Listen, Secret};
@@ -15,6 +15,25 @@ use watchpost::source::process_compose::Status;
 use watchpost::store::Store;
 
 use super::support::history::{Log, START};
+
+type Serving = (String, CancellationToken, JoinHandle<std::io::Result<()>>, watch::Sender<Status>);
+
+/// Serves a log; answers where, what stops it, its task, and what its source tells of itself.
+async fn serve(log: &Log, settings: &Api) -> Serving {
+    let listener = Listener::bind(&settings.listen).await.expect("it binds").expect("a listener");
+    let url = listener.url();
+    let shutdown = CancellationToken::new();
+    let (source, status) = watch::channel(Status::Up);
+    let parts = Parts {
+        store: log.store.clone(),
+        settings: settings.clone(),
+        prefixes: vec!["core.process".into()],
+        sources: vec![("main".into(), status)],
+        sinks: Vec::new(),
+    };
+    let task = tokio::spawn(api::serve(listener, parts, shutdown.clone()));
+    (url, shutdown, task, source)
+}
 
 struct Server {
     log: Log,
@@ -27,18 +46,7 @@ struct Server {
 impl Server {
     async fn start(settings: Api) -> Self {
         let log = Log::on(Store::memory());
-        let listener = Listener::bind(&settings.listen).await.expect("it binds").expect("a listener");
-        let url = listener.url();
-        let shutdown = CancellationToken::new();
-        let (source, status) = watch::channel(Status::Up);
-        let parts = Parts {
-            store: log.store.clone(),
-            settings,
-            prefixes: vec!["core.process".into()],
-            sources: vec![("main".into(), status)],
-            sinks: Vec::new(),
-        };
-        let task = tokio::spawn(api::serve(listener, parts, shutdown.clone()));
+        let (url, shutdown, task, source) = serve(&log, &settings).await;
         Self { log, url, source, shutdown, task }
     }
 
@@ -144,6 +152,7 @@ async fn every_error_is_json_that_names_the_field() {
     check("/api/events?sesion=x", 400, Some("query")).await;
     check("/api/events?from=now", 400, Some("from")).await;
     check("/api/events/sse?order=desc", 400, Some("query")).await;
+    check("/api/events/sse?from=1", 400, Some("from")).await;
     check("/api/nothing", 404, None).await;
     check("/", 404, None).await;
     let post = reqwest::Client::new().post(format!("{}/api/events", server.url)).send().await.expect("an answer");
@@ -218,7 +227,7 @@ async fn the_client_pages_shows_and_follows() {
     assert_eq!(stored.map(|row| row.json).as_ref(), Some(&second.json));
     let found = client.event(first.event.id).await.expect("found");
     assert_eq!(found.map(|row| row.logged), Some(first.clone()));
-    let mut follow = client.follow(&Filter { from: Some(From::Offset(3)), ..Filter::default() });
+    let mut follow = client.follow(&Filter { from: Some(Begin::Offset(3)), ..Filter::default() });
     for offset in 3..7 {
         if offset > 4 {
             server.log.event(offset, "a", "started").await;
@@ -300,4 +309,33 @@ async fn processes_are_the_fold_of_the_log() {
     assert_eq!((names(&body), &body[0]["up"]), (vec!["main/c 0".to_owned()], &true.into()));
     assert_eq!(server.json("/api/processes?limit=x").await.0, 400);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_goes_on_where_it_was_when_the_daemon_is_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let settings = Api { listen: Listen::Socket(dir.path().join("w.sock")), ..Api::default() };
+    let log = Log::on(Store::memory());
+    log.event(0, "a", "started").await;
+    let client = Client::new(&format!("unix:{}", dir.path().join("w.sock").display()), None).expect("a client");
+    let mut follow = client.follow(&Filter { from: Some(Begin::Start), ..Filter::default() });
+    for life in 0..3 {
+        let (_, shutdown, task, _source) = serve(&log, &settings).await;
+        // What was committed while nobody served comes too, and nothing comes twice.
+        let mut seen = Vec::new();
+        while seen.len() < 2 - usize::from(life == 0) {
+            match follow.next().await.expect("it goes on") {
+                Followed::Event(row) => seen.push(row.logged.offset),
+                Followed::Lost(_) => {}
+                gap => panic!("{gap:?}"),
+            }
+        }
+        assert_eq!(seen, if life == 0 { vec![0] } else { vec![2 * life - 1, 2 * life] });
+        shutdown.cancel();
+        task.await.expect("no panic").expect("no error");
+        for n in 1..=2 {
+            log.event(2 * life + n, "a", "started").await;
+        }
+    }
+    log.close();
 }

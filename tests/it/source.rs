@@ -3,52 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use watchpost::config::{Endpoint, ProcessCompose, Secret};
-use watchpost::demo::Player;
 use watchpost::event::process::{ProcessData, Reason, ResourcesData};
 use watchpost::event::source::SourceData;
 use watchpost::process_compose::{Client, Error};
-use watchpost::source::process_compose::{Source, Status};
-use watchpost::state::process::Processes;
+use watchpost::source::process_compose::Status;
 
-use super::recordings::{Account, RECORDINGS, Told, account, read, shown};
 use super::support::fake::{FIRST, Fake, Reply, SECOND, process, raw};
 use super::support::log::{Log, count, short};
-
-fn settings(url: &str) -> ProcessCompose {
-    ProcessCompose {
-        endpoint: Endpoint::Url(url.into()),
-        poll_interval: Duration::from_millis(20),
-        timeout: Duration::from_secs(5),
-        sample_interval: None,
-        ..ProcessCompose::default()
-    }
-}
-
-/// A source that runs, until it is dropped or stopped.
-struct Running {
-    status: tokio::sync::watch::Receiver<Status>,
-    shutdown: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(log: &Log, settings: ProcessCompose) -> Self {
-        let source = Source::new(settings, log.store.clone(), log.ingest.clone()).expect("a source");
-        let (status, shutdown) = (source.status(), CancellationToken::new());
-        let run = source.run(shutdown.clone());
-        let task = tokio::spawn(async move { run.await.expect("it ends well") });
-        Self { status, shutdown, task }
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        self.task.await.expect("no panic");
-    }
-}
+use super::support::running::{Running, settings};
 
 fn up(pid: i64) -> Reply {
     Reply::Processes(FIRST, vec![process("web", "Running", pid, 0)])
@@ -269,70 +232,4 @@ async fn resources_are_sampled_in_parts_that_stay_small() {
         assert!(event.published().len() < 6000, "{}", event.published().len());
         assert_eq!(event.subject.as_str(), "core.process.main.resources_sampled");
     }
-}
-
-/// The fold of the events knows the processes by the names that they have at the end, and which are up.
-fn check_fold(name: &str, events: &[watchpost::event::Event]) {
-    let mut state = Processes::default();
-    events.iter().for_each(|event| state.apply(event));
-    let up = state.sources["main"].processes.values().filter(|process| process.up);
-    let mut open = BTreeSet::new();
-    for event in events {
-        let run = event.data.read::<ProcessData>().ok().and_then(|data| data.run_id);
-        match event.kind.as_str() {
-            "started" => open.extend(run),
-            "stopped" | "crashed" => drop(run.map(|run| open.remove(&run))),
-            _ => {}
-        }
-    }
-    assert_eq!(up.filter_map(|process| process.run_id).collect::<BTreeSet<_>>(), open, "{name}");
-    let names: Vec<&str> = state.sources["main"].processes.keys().map(String::as_str).collect();
-    if name.starts_with("by_hand") {
-        assert_eq!(names, ["steady", "web", "worker-0", "worker-1", "worker-2"], "{name}");
-    }
-}
-
-/// A recording at ten times its speed, through the real client and the real loop.
-async fn play(name: &str) -> Account {
-    const SPEED: f64 = 10.0;
-    let recording = read(name);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let poll_interval = Duration::from_millis(recording.interval_ms).div_f64(SPEED);
-    let (player, over) = (Player::new(recording.clone(), SPEED), CancellationToken::new());
-    let serving = tokio::spawn({
-        let (player, over) = (player.clone(), over.clone());
-        async move { player.serve(listener, over).await.expect("a server") }
-    });
-    let log = Log::new();
-    let sample_interval = Some(Duration::from_millis(100));
-    let source = Running::start(&log, ProcessCompose { poll_interval, sample_interval, ..settings(&url) });
-    player.ended().await;
-    source.stop().await;
-    over.cancel();
-    serving.await.expect("no panic");
-    let events = log.events();
-    check_fold(name, &events);
-    let told: Vec<Told> = events
-        .iter()
-        .filter_map(|event| Some(Told { kind: event.kind.to_string(), data: event.data.read().ok()? }))
-        .collect();
-    // The last polls may have come too late for what happened at the very end.
-    let until = recording.wall.plus_millis(recording.length_ms() as i64 - 3000);
-    account(&recording.truth, until, &shown(&recording, false), &told)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_recording_over_http_keeps_its_account() {
-    let mut playing = tokio::task::JoinSet::new();
-    for name in RECORDINGS {
-        playing.spawn(async move { (name, play(name).await) });
-    }
-    let mut accounts = playing.join_all().await;
-    accounts.sort_by_key(|(name, _)| *name);
-    for (name, account) in &accounts {
-        assert!(account.wrong.is_empty(), "{name}: {account:#?}");
-        assert_eq!(account.truth, account.runs(), "{name}: {account:#?}");
-    }
-    super::recordings::print("over HTTP, ten times as fast", &accounts);
 }

@@ -430,3 +430,16 @@ fn read_all(store: &Store, reader: usize) {
         }
     }
 }
+
+#[tokio::test]
+async fn a_single_event_is_indexed_when_the_log_is_at_rest() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&on_disk(&dir)).expect("a new store");
+    let (ingest, ingestor) = start(&store);
+    submit(&ingest, draft("proc-a-1", "started", 0)).await.expect("room");
+    let maintainer = store.maintainer();
+    // One event leaves nothing to pack, which must not be a transaction over no tree at all.
+    while maintainer.pass(true).expect("a pass") != watchpost::store::Pass::Idle {}
+    assert_eq!(maintainer.behind(), 0);
+    ingestor.drain().expect("a quiet end");
+}

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod account;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod fake;
@@ -7,4 +8,5 @@ pub(crate) mod history;
 pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
+pub(crate) mod running;
 pub(crate) mod wait;

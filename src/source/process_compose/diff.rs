@@ -78,8 +78,8 @@ impl Outcome {
 /// one. The result is the same for the same arguments, ids of runs included.
 pub fn diff(last: &Snapshot, hint: &Hint, poll: &Poll) -> Outcome {
     let mut outcome = Outcome::default();
-    let (mut records, old): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        last.records.clone().into_iter().partition(|(_, record)| record.life == poll.life);
+    let (mut records, old): (BTreeMap<&str, &Record>, BTreeMap<&str, &Record>) =
+        last.records.iter().map(|(name, record)| (name.as_str(), record)).partition(|(_, r)| r.life == poll.life);
     // Without a change of supervisor, all frames are of this one.
     let changed = last.life.is_some_and(|life| life != poll.life);
     let ours = |frame: &Heard| !changed || frame.connected >= poll.began;
@@ -88,32 +88,32 @@ pub fn diff(last: &Snapshot, hint: &Hint, poll: &Poll) -> Outcome {
     let look = Look { poll, first: last.life != Some(poll.life), hinted: is_whole(hint, poll) };
 
     for (name, record) in old {
-        let (record, mut changes) = look.old_frames(record, theirs.of(&name));
+        let (record, mut changes) = look.old_frames(record.clone(), theirs.of(name));
         let process = record.process.clone();
         let walk = step_gone(record, look.at_poll(&process, false), Reason::SupervisorRestarted);
         changes.extend(walk.changes);
-        outcome.save(vec![(name, None)], changes);
+        outcome.save(vec![(name.to_owned(), None)], changes);
     }
     let renamed = rename::find(&records, poll);
     for (to, from) in &renamed {
-        if let Some(record) = records.remove(from) {
-            records.insert(to.clone(), record);
+        if let Some(record) = records.remove(from.as_str()) {
+            records.insert(to, record);
         }
     }
-    let names: BTreeSet<&String> = records.keys().chain(poll.processes.keys()).collect();
-    for name in names.into_iter().cloned().collect::<Vec<_>>() {
-        let from = renamed.get(&name).cloned();
-        let heard = frames.of_both(from.as_deref(), &name);
-        let before = records.remove(&name);
-        let (after, changes, unlisted) = look.one(before.clone(), &heard, &name);
+    let names: BTreeSet<&str> = records.keys().copied().chain(poll.processes.keys().map(String::as_str)).collect();
+    for name in names {
+        let from = renamed.get(name);
+        let before = records.get(name).copied();
+        let heard = frames.of_both(from.map(String::as_str), name);
+        let (after, changes, unlisted) = look.one(before.cloned(), &heard, name);
         outcome.unlisted += unlisted;
-        let same = matches!((&before, &after), (Some(before), Some(after)) if before.same(after));
+        let same = matches!((before, &after), (Some(before), Some(after)) if before.same(after));
         if !same || !changes.is_empty() || from.is_some() {
-            let forgotten = from.map(|from| (from, None));
-            outcome.save(forgotten.into_iter().chain([(name.clone(), after.clone())]).collect(), changes);
+            let forgotten = from.map(|from| (from.clone(), None));
+            outcome.save(forgotten.into_iter().chain([(name.to_owned(), after.clone())]).collect(), changes);
         }
         if let Some(after) = after {
-            outcome.snapshot.records.insert(name, after);
+            outcome.snapshot.records.insert(name.to_owned(), after);
         }
     }
     outcome.snapshot.life = Some(poll.life);

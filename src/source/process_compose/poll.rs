@@ -67,7 +67,7 @@ impl Source {
         let client = Client::new(&settings.endpoint, settings.token.as_ref(), settings.timeout)?;
         let keys = Keys::new(&settings.name);
         let mut source = Self {
-            writer: Writer::new(&settings, keys.clone()),
+            writer: Writer::new(&settings),
             settings,
             client,
             store,
@@ -165,8 +165,8 @@ impl Source {
         let mut processes = self.client.processes().await?;
         let (seen, at) = (self.mark(), Timestamp::now());
         let project = self.client.project().await?;
-        let elapsed = self.mark().millis.saturating_sub(sent.millis);
         // The processes may be those of the supervisor before this one.
+        let elapsed = seen.millis.saturating_sub(sent.millis);
         if project.up_time > 0 && project.up_time / 1_000_000 < i64::try_from(elapsed).unwrap_or(i64::MAX) {
             return Err(Error::BadRequest("it has just been started".into()));
         }

@@ -111,11 +111,17 @@ impl Record {
     /// Whether nothing that has to outlive us differs: what every poll changes (age, memory, processor)
     /// does not count.
     pub(super) fn same(&self, other: &Self) -> bool {
-        let plain = |record: &Self| Self {
-            seen: Mark::default(),
-            process: Process { age: 0, mem: 0, cpu: 0.0, ..record.process.clone() },
-            ..record.clone()
-        };
-        plain(self) == plain(other)
+        // Taken apart, so that a new field cannot be forgotten here.
+        let Self { life, process, class, status, restarts, replicas, run, closed, missing, turned, seen: _ } = self;
+        *life == other.life
+            && *class == other.class
+            && *status == other.status
+            && *restarts == other.restarts
+            && *replicas == other.replicas
+            && *run == other.run
+            && *closed == other.closed
+            && *missing == other.missing
+            && *turned == other.turned
+            && process.same(&other.process)
     }
 }

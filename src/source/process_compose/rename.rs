@@ -7,15 +7,15 @@ use super::record::Record;
 use crate::process_compose::{Class, Process, base_name};
 
 /// The names that are new with the names that their processes had before.
-pub(super) fn find(records: &BTreeMap<String, Record>, poll: &Poll) -> BTreeMap<String, String> {
-    let gone = records.iter().filter(|(name, _)| !poll.processes.contains_key(*name));
+pub(super) fn find(records: &BTreeMap<&str, &Record>, poll: &Poll) -> BTreeMap<String, String> {
+    let gone = records.iter().filter(|(name, _)| !poll.processes.contains_key(**name));
     let mut fresh: Vec<&Process> =
-        poll.processes.values().filter(|process| !records.contains_key(&process.name)).collect();
+        poll.processes.values().filter(|process| !records.contains_key(process.name.as_str())).collect();
     let mut renamed = BTreeMap::new();
     for (name, record) in gone {
         let found = fresh.iter().position(|p| are_siblings(name, &p.name) && is_same(record, p, poll));
         if let Some(at) = found {
-            renamed.insert(fresh.swap_remove(at).name.clone(), name.clone());
+            renamed.insert(fresh.swap_remove(at).name.clone(), (*name).to_owned());
         }
     }
     renamed

@@ -16,8 +16,8 @@ use crate::store::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Submission};
 /// The most bytes that the processes of one `resources_sampled` take: an event under 6 KB is one record.
 const MAX_SAMPLE_BYTES: usize = 5000;
 
-/// What every event of one source has in common.
-pub(super) struct Writer {
+/// Writes what a poll told as submissions: what every event of one source has in common.
+pub struct Writer {
     source: String,
     prefix: String,
     url: String,
@@ -26,7 +26,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(settings: &ProcessCompose, keys: Keys) -> Self {
+    /// For a source with these settings.
+    pub fn new(settings: &ProcessCompose) -> Self {
         let (url, host) = match &settings.endpoint {
             Endpoint::Url(url) => (plain(url), remote_host(url)),
             Endpoint::Socket(path) => (format!("unix:{}", path.display()), None),
@@ -34,12 +35,13 @@ impl Writer {
         let host = host.or_else(|| rustix::system::uname().nodename().to_str().ok().map(str::to_owned));
         let origin =
             Origin { source: Some(settings.name.as_str().into()), host: host.map(Arc::from), ..Origin::default() };
-        Self { source: settings.name.clone(), prefix: settings.subject_prefix.clone(), url, origin, keys }
+        let (source, prefix) = (settings.name.clone(), settings.subject_prefix.clone());
+        Self { keys: Keys::new(&source), source, prefix, url, origin }
     }
 
     /// Everything that a poll told, split by process where it is too much for one commit. The life of the
     /// supervisor is written last, so that what is missing after a crash is a baseline still.
-    pub(super) fn outcome(&self, outcome: &Outcome, last: &Snapshot) -> Vec<Submission> {
+    pub fn outcome(&self, outcome: &Outcome, last: &Snapshot) -> Vec<Submission> {
         let mut all = vec![Submission::default()];
         for group in &outcome.groups {
             let part = self.group(group);

@@ -19,11 +19,10 @@ pub(crate) struct Worker {
     pub(crate) submissions: u64,
 }
 
-/// Puts the load on a store until all is acknowledged, each answer first written to `acks`.
-///
-/// Gives the errors that were met and overcome.
-pub(crate) async fn run(ingest: Ingest, work: Worker, acks: Arc<File>) -> Vec<ingest::Error> {
-    let (errors, mut met) = mpsc::unbounded_channel();
+/// Puts the load on a store, each answer first written to `acks`. Ends when all is acknowledged, which closes
+/// the channel on which the errors come that were met; after each the submission is sent again.
+pub(crate) fn start(ingest: &Ingest, work: &Worker, acks: &Arc<File>) -> mpsc::UnboundedReceiver<ingest::Error> {
+    let (errors, met) = mpsc::unbounded_channel();
     for worker in 0..WORKERS {
         let (ingest, acks, errors) = (ingest.clone(), acks.clone(), errors.clone());
         let (next, submissions) = (work.ledger.next(worker), work.submissions);
@@ -34,12 +33,7 @@ pub(crate) async fn run(ingest: Ingest, work: Worker, acks: Arc<File>) -> Vec<in
             }
         });
     }
-    drop(errors);
-    let mut all = Vec::new();
-    while let Some(error) = met.recv().await {
-        all.push(error);
-    }
-    all
+    met
 }
 
 /// Sends one submission until it is taken; gives how many events it had.

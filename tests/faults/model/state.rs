@@ -84,8 +84,6 @@ pub(super) type Record = (Tree, String);
 pub(super) struct State {
     /// Every event that ever was, by its offset.
     pub(super) log: Vec<Arc<Entry>>,
-    /// Where the log's batches end.
-    pub(super) batches: Vec<Offset>,
     /// The first seq that is still there, where that is not 1.
     pub(super) first_seq: BTreeMap<StreamId, u64>,
     pub(super) records: BTreeMap<Record, Vec<u8>>,
@@ -96,9 +94,6 @@ impl State {
         match change {
             Change::Batch(events, records) => {
                 self.log.extend(events.iter().cloned());
-                if !events.is_empty() {
-                    self.batches.push(self.log.len() as u64);
-                }
                 for (record, value) in records {
                     match value {
                         Some(value) => self.records.insert(record.clone(), value.clone()),
@@ -129,11 +124,5 @@ impl State {
     /// What a reader may see of the log up to an offset.
     pub(super) fn visible(&self, end: Offset) -> impl DoubleEndedIterator<Item = &Arc<Entry>> {
         self.log[..end as usize].iter().filter(|entry| !self.is_trimmed(entry))
-    }
-
-    /// What a trim of everything old must take away, given how far it was confirmed and made durable.
-    pub(super) fn trimmable(&self, confirmed: Offset) -> impl Iterator<Item = &Arc<Entry>> {
-        let end = self.batches.iter().copied().filter(|end| *end <= confirmed).max().unwrap_or(0);
-        self.log[..end as usize].iter().filter(|entry| entry.draft.session.class() != Class::Session)
     }
 }

@@ -1,20 +1,23 @@
 //! A supervisor that answers what a test tells it to.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 /// What it answers to every request.
@@ -36,6 +39,7 @@ pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     reply: Arc<Mutex<Reply>>,
     polls: watch::Sender<usize>,
+    frames: broadcast::Sender<String>,
     server: Option<JoinHandle<()>>,
 }
 
@@ -43,21 +47,51 @@ pub(crate) struct Fake {
 struct Shared {
     reply: Arc<Mutex<Reply>>,
     polls: watch::Sender<usize>,
+    frames: broadcast::Sender<String>,
 }
 
 impl Fake {
     pub(crate) async fn start(reply: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (polls, _) = watch::channel(0);
-        let mut fake = Self { address, reply: Arc::new(Mutex::new(reply)), polls, server: None };
+        let mut fake = Self::new(address, reply);
         fake.serve(listener);
         fake
     }
 
+    /// On a unix socket.
+    pub(crate) fn at_socket(path: &Path, reply: Reply) -> Self {
+        let listener = UnixListener::bind(path).expect("a new socket");
+        let mut fake = Self::new(([127, 0, 0, 1], 0).into(), reply);
+        let router = fake.router();
+        fake.server = Some(tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }));
+        fake
+    }
+
+    fn new(address: SocketAddr, reply: Reply) -> Self {
+        let (polls, _) = watch::channel(0);
+        let (frames, _) = broadcast::channel(16);
+        Self { address, reply: Arc::new(Mutex::new(reply)), polls, frames, server: None }
+    }
+
+    fn router(&self) -> Router {
+        let (reply, polls, frames) = (self.reply.clone(), self.polls.clone(), self.frames.clone());
+        let states = any(states);
+        Router::new().route("/process/states/ws", states).fallback(answer).with_state(Shared {
+            reply,
+            polls,
+            frames,
+        })
+    }
+
+    /// Sends a frame to whoever listens; waits until somebody does.
+    pub(crate) async fn frame(&self, state: Value) {
+        let frame = json!({ "state": state }).to_string();
+        super::wait::until("a listener", async || self.frames.send(frame.clone()).ok()).await;
+    }
+
     fn serve(&mut self, listener: TcpListener) {
-        let shared = Shared { reply: self.reply.clone(), polls: self.polls.clone() };
-        let router = Router::new().fallback(answer).with_state(shared);
+        let router = self.router();
         self.server = Some(tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") }));
     }
 
@@ -123,6 +157,24 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
             Body::from_stream(drip).into_response()
         }
     }
+}
+
+async fn states(State(shared): State<Shared>, upgrade: WebSocketUpgrade, request: Request) -> Response {
+    let token = request.headers().get("x-pc-token-key").cloned();
+    match shared.reply.lock().expect("a lock").clone() {
+        Reply::Locked(right, _) if token.is_some_and(|token| token == right) => {}
+        Reply::Locked(..) => return StatusCode::UNAUTHORIZED.into_response(),
+        Reply::Processes(..) => {}
+        _ => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+    let mut frames = shared.frames.subscribe();
+    upgrade.on_upgrade(async move |mut socket| {
+        while let Ok(frame) = frames.recv().await {
+            if socket.send(Message::Text(frame.into())).await.is_err() {
+                return;
+            }
+        }
+    })
 }
 
 /// When the first supervisor started, and the one after it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use watchpost::event::Event;
 use watchpost::event::process::ProcessData;
 use watchpost::ingest::{Ingest, Ingestor};
-use watchpost::store::{Limit, Store};
+use watchpost::store::{Disk, Limit, Store};
 
 /// The longest that a test waits for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -19,7 +19,11 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new() -> Self {
-        let store = Store::memory();
+        Self::on(&Disk::default())
+    }
+
+    pub(crate) fn on(disk: &Disk) -> Self {
+        let store = Store::on(disk).expect("a store");
         let (ingest, ingestor) = Ingest::start(&store).expect("an empty store");
         Self { store, ingest, ingestor: Some(ingestor) }
     }

@@ -1,0 +1,81 @@
+//! Trimming keeps what the trimmed events had come to.
+
+use watchpost::event::process::{ProcessData, ProcessState};
+use watchpost::event::{Data, Draft, Kind, Offset, Origin, Severity, StreamId, Subject, Timestamp};
+use watchpost::state::process::Processes;
+use watchpost::store::{Disk, Limit, Store, Submission, Tree, Write};
+
+/// Event `n` of three processes that start, turn healthy, restart and end.
+fn draft(n: u64) -> Draft {
+    let name = ["a", "b.c", "d/é"][n as usize % 3];
+    let kind = ["started", "healthy", "status_changed", "restarted", "stopped"][n as usize / 3 % 5];
+    let state = ProcessState {
+        name: name.into(),
+        namespace: "default".into(),
+        status: "Running".into(),
+        is_ready: "Ready".into(),
+        has_ready_probe: true,
+        restarts: n,
+        exit_code: 0,
+        is_running: true,
+        replicas: None,
+        pid: n as i64,
+        age: 1,
+        mem: -1,
+        cpu: 0.5,
+    };
+    let mut data: ProcessData = serde_json::from_value(serde_json::json!({
+        "process": name, "namespace": "default", "state": state,
+    }))
+    .expect("the least of a process event");
+    data.restarts = Some(1);
+    let kind = Kind::new(kind).expect("a type");
+    let subject = Subject::process("core.process", "default", name, &kind).expect("a subject");
+    let stream = StreamId::new("proc-main-1").expect("an id");
+    let data = Data::from_value(&data).expect("an object");
+    let origin = Origin { source: Some("main".into()), ..Origin::default() };
+    Draft {
+        origin,
+        ts: Some(Timestamp::from_millis(n as i64)),
+        ..Draft::new(stream, kind, subject, Severity::Info, data)
+    }
+}
+
+fn folded(store: &Store, from: Offset, mut processes: Processes) -> Processes {
+    for logged in store.log(from, Limit::events(100_000)).expect("the log") {
+        processes.apply(&logged.event);
+    }
+    processes
+}
+
+#[test]
+fn the_fold_of_what_was_trimmed_and_what_is_left_is_the_fold_of_everything() {
+    let disk = Disk::default();
+    let mut store = Store::on(&disk).expect("a store");
+    let (mut writer, flusher) = store.writer().expect("the writer");
+    for n in 0..60 {
+        let drafts = (n * 10..n * 10 + 10).map(draft).collect();
+        writer.apply(&[Submission::events(drafts)]).expect("room").remove(0).expect("taken");
+        flusher.flush(writer.next_offset()).expect("durable");
+        if n % 7 == 0 {
+            store.maintainer().pass(true).expect("a pass");
+        }
+    }
+    store.maintainer().pass(true).expect("a pass");
+    let everything = folded(&store, 0, Processes::default());
+    assert_eq!(everything.sources["main"].processes.len(), 3);
+    let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
+    for confirmed in [100, 333, 600] {
+        let cursor = format!(r#"{{"offset":{confirmed},"required":true}}"#);
+        store.put(&[Write::put(Tree::Cursors, "jetstream", cursor)]).expect("room");
+        while writer.trim(later).expect("a step") > 0 {}
+        let (next, trimmed) = store.trimmed_processes().expect("the fold");
+        assert!(0 < next && next <= confirmed && next == store.range().start, "{next} of {confirmed}");
+        assert_eq!(folded(&store, next, trimmed), everything, "trimmed up to {confirmed}");
+        assert_eq!(store.check().expect("a check").violations, Vec::<String>::new());
+        flusher.flush(writer.next_offset()).expect("durable");
+        store = Store::on(&disk).expect("the same store");
+        writer = store.writer().expect("the writer").0;
+    }
+    assert_eq!(store.range(), 600..600);
+}
