@@ -27,7 +27,7 @@ live: ## The suites that need what no registry carries
 	$(CARGO) test --locked --test live
 
 soak: ## Long runs of the fault tests
-	WATCHPOST_SOAK=1 WATCHPOST_NATS_SERVER="$$(scripts/nats-server.sh)" $(CARGO) test --locked --release
+	WATCHPOST_NATS_SERVER="$$(scripts/nats-server.sh)" scripts/soak.sh
 
 nats: ## Get nats-server, and print where it is
 	@scripts/nats-server.sh
