@@ -162,7 +162,7 @@ impl Writing {
                 Taken::Nothing => {}
                 Taken::Closed => return,
             }
-            if trimmed.elapsed() >= TRIM_EVERY && self.broken.is_none() {
+            if self.broken.is_none() && (trimmed.elapsed() >= TRIM_EVERY || self.writer.wants_trim()) {
                 trimmed = Instant::now();
                 self.trim();
             }
@@ -234,7 +234,7 @@ impl Writing {
 
     fn trim(&mut self) {
         let until = Instant::now() + Duration::from_millis(20);
-        while Instant::now() < until && self.bus.is_empty() {
+        loop {
             match self.writer.trim(Timestamp::now()) {
                 Ok(0) => return,
                 Ok(events) => tracing::debug!(events, "trimmed"),
@@ -242,6 +242,9 @@ impl Writing {
                     self.broken = Some((error.to_string(), None));
                     return;
                 }
+            }
+            if Instant::now() >= until || !self.bus.is_empty() {
+                return;
             }
         }
     }

@@ -155,7 +155,8 @@ fn sync_dir(path: &Path) -> std::io::Result<()> {
 /// acknowledged events or the whole database with it.
 fn set_synchronous(dir: &Path, unsafe_fs: bool) -> Result<(), Error> {
     let path = dir.join("db");
-    let fresh = !path.exists();
+    // One with nothing in it has lost nothing yet.
+    let fresh = path.metadata().map_or(true, |db| db.len() == 0);
     let opened = File::options().create(true).append(true).open(&path);
     let file = opened.map_err(|e| io(&path, "cannot be opened", &e))?;
     let flags = ioctl_getflags(&file);

@@ -132,10 +132,28 @@ impl Ids {
 
     /// Closes the current segment when it is full, and lets go of those that need not be kept.
     pub(super) fn roll(&mut self, engine: &dyn Engine, end: Offset, now: Timestamp) -> Result<Vec<Op>, Error> {
-        let mut ops = Vec::new();
         if self.count < SEGMENT && end.saturating_sub(self.begin) < SPAN {
-            return Ok(ops);
+            return Ok(Vec::new());
         }
+        self.close(engine, end, now)
+    }
+
+    /// What is to be written before the log is trimmed up to an offset: ids that stand only there.
+    pub(super) fn before_trim(
+        &mut self,
+        engine: &dyn Engine,
+        trimmed: Offset,
+        end: Offset,
+        now: Timestamp,
+    ) -> Result<Vec<Op>, Error> {
+        if self.count == 0 || trimmed <= self.begin {
+            return Ok(Vec::new());
+        }
+        self.close(engine, end, now)
+    }
+
+    fn close(&mut self, engine: &dyn Engine, end: Offset, now: Timestamp) -> Result<Vec<Op>, Error> {
+        let mut ops = Vec::new();
         let number = self.segments.last().map_or(0, |segment| segment.number + 1);
         let header = Header { end, closed: now.as_millis(), count: self.count as u64 };
         ops.push(Op::put(Tree::Ids, key::offset(number), pack(&header)?));

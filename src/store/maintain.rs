@@ -1,5 +1,6 @@
 //! Keeping the index up with the log, and packing what it has passed.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::engine::{Op, Tree};
@@ -60,7 +61,8 @@ impl Maintainer {
         ops.push(Op::put(Tree::Index, prune::LIVE_BYTES, key::offset(self.shared.live_bytes())));
         engine.apply(&ops)?;
         self.shared.add_zone(zone);
-        pack::stretch(&*engine, from, zone.end)?;
+        let saved = pack::stretch(&*engine, from, zone.end)?;
+        self.shared.live_bytes.fetch_sub(saved as i64, Ordering::Relaxed);
         Ok(Pass::Indexed)
     }
 }

@@ -15,8 +15,16 @@ use crate::event::{Offset, StreamId};
 /// So many changes a batch: the writer waits while one is applied.
 const BATCH: usize = 256;
 
-/// Packs what stands in a stretch of the log. To be called while nothing is trimmed.
-pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result<(), Error> {
+/// What is to be changed, and how many bytes less there are then.
+#[derive(Default)]
+struct Packing {
+    ops: Vec<Op>,
+    saved: u64,
+}
+
+/// Packs what stands in a stretch of the log; answers how many bytes less are alive. To be called while
+/// nothing is trimmed.
+pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result<u64, Error> {
     let mut streams: BTreeMap<StreamId, (u64, u64)> = BTreeMap::new();
     for record in read::log_records(engine, first) {
         let (offset, spans) = record?;
@@ -29,105 +37,106 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
             *seqs = (seqs.0.min(span.first_seq), seqs.1.max(last));
         }
     }
-    let mut ops = Vec::new();
+    let mut packing = Packing::default();
     for (id, (first_seq, end_seq)) in streams {
-        stream(engine, &id, first_seq, end_seq, &mut ops)?;
-        if ops.len() >= BATCH {
-            engine.apply(&std::mem::take(&mut ops))?;
+        packing.stream(engine, &id, first_seq, end_seq)?;
+        if packing.ops.len() >= BATCH {
+            engine.apply(&std::mem::take(&mut packing.ops))?;
         }
     }
-    log(engine, first, end, &mut ops)?;
-    engine.apply(&ops)?;
-    Ok(())
+    packing.log(engine, first, end)?;
+    engine.apply(&packing.ops)?;
+    Ok(packing.saved)
 }
 
-/// Adds what packs a stream's records that begin at `first_seq..end_seq`, the one before them included.
-fn stream(
-    engine: &dyn Engine,
-    id: &StreamId,
-    first_seq: u64,
-    end_seq: u64,
-    ops: &mut Vec<Op>,
-) -> Result<(), Error> {
-    let before = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, first_seq)));
-    let floor = engine.range(Tree::Events, before, true).next().transpose()?.map(|(key, _)| key);
-    // The key of a part is that of no record: then what is before is a record that is full anyway.
-    let from = floor.filter(|key| key::is_event(id, key)).unwrap_or_else(|| key::event(id, first_seq));
-    let range = (Bound::Included(from), Bound::Excluded(key::event(id, end_seq)));
-    let mut group: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    let mut bytes = 0;
-    for pair in engine.range(Tree::Events, range, false) {
-        let (key, stored) = pair?;
-        let small = key::is_event(id, &key) && parts::count(&stored) == 0;
-        if !small || bytes + stored.len() > MAX_RUN {
-            pack_group(&std::mem::take(&mut group), ops)?;
-            bytes = 0;
-        }
-        if small {
-            bytes += stored.len();
-            group.push((key, stored));
-        }
-    }
-    pack_group(&group, ops)
-}
-
-/// Adds what makes one record of several.
-fn pack_group(group: &[(Vec<u8>, Vec<u8>)], ops: &mut Vec<Op>) -> Result<(), Error> {
-    let [(first, _), rest @ ..] = group else { return Ok(()) };
-    if rest.is_empty() {
-        return Ok(());
-    }
-    let mut run = Run::default();
-    for (key, stored) in group {
-        for packed in record::events(&stored[1..]) {
-            if !run.push(packed?) {
-                return Err(Error::Corrupt(format!("{}: a record grew by being packed", key.escape_ascii())));
+impl Packing {
+    /// Adds what packs a stream's records that begin at `first_seq..end_seq`, the one before them included.
+    fn stream(&mut self, engine: &dyn Engine, id: &StreamId, first_seq: u64, end_seq: u64) -> Result<(), Error> {
+        let before = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, first_seq)));
+        let floor = engine.range(Tree::Events, before, true).next().transpose()?.map(|(key, _)| key);
+        // The key of a part is that of no record: then what is before is a record that is full anyway.
+        let from = floor.filter(|key| key::is_event(id, key)).unwrap_or_else(|| key::event(id, first_seq));
+        let range = (Bound::Included(from), Bound::Excluded(key::event(id, end_seq)));
+        let mut group: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut bytes = 0;
+        for pair in engine.range(Tree::Events, range, false) {
+            let (key, stored) = pair?;
+            let small = key::is_event(id, &key) && parts::count(&stored) == 0;
+            if !small || bytes + stored.len() > MAX_RUN {
+                self.group(&std::mem::take(&mut group))?;
+                bytes = 0;
+            }
+            if small {
+                bytes += stored.len();
+                group.push((key, stored));
             }
         }
+        self.group(&group)
     }
-    parts::put(Tree::Events, first, &run.into_value(), ops);
-    ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Events, key.clone())));
-    Ok(())
-}
 
-/// Adds what packs the log's records in a stretch.
-fn log(engine: &dyn Engine, first: Offset, end: Offset, ops: &mut Vec<Op>) -> Result<(), Error> {
-    let range = (Bound::Included(key::offset(first)), Bound::Excluded(key::offset(end)));
-    let mut group: Vec<(Vec<u8>, Vec<Span>)> = Vec::new();
-    let mut next = None;
-    let mut bytes = 0;
-    for pair in engine.range(Tree::Log, range, false) {
-        let (key, value) = pair?;
-        let spans = record::unpack_spans(&value)?;
-        // Behind a hole a record begins anew, as a record tells only where its first span begins.
-        if next != key::number(&key) || bytes + value.len() > MAX_RUN {
-            pack_log(&std::mem::take(&mut group), ops)?;
-            bytes = 0;
+    /// Adds what makes one record of several.
+    fn group(&mut self, group: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
+        let [(first, _), rest @ ..] = group else { return Ok(()) };
+        if rest.is_empty() {
+            return Ok(());
         }
-        next = key::number(&key).map(|first| first + spans.iter().map(|span| span.count).sum::<u64>());
-        bytes += value.len();
-        group.push((key, spans));
-    }
-    pack_log(&group, ops)
-}
-
-fn pack_log(group: &[(Vec<u8>, Vec<Span>)], ops: &mut Vec<Op>) -> Result<(), Error> {
-    let [(first, _), rest @ ..] = group else { return Ok(()) };
-    if rest.is_empty() {
-        return Ok(());
-    }
-    let mut spans: Vec<Span> = Vec::new();
-    for span in group.iter().flat_map(|(_, spans)| spans) {
-        match spans.last_mut() {
-            Some(last) if last.session == span.session && last.first_seq + last.count == span.first_seq => {
-                last.count += span.count;
-                last.least_ts = last.least_ts.min(span.least_ts);
-                last.greatest_ts = last.greatest_ts.max(span.greatest_ts);
+        let mut run = Run::default();
+        for (key, stored) in group {
+            for packed in record::events(&stored[1..]) {
+                if !run.push(packed?) {
+                    return Err(Error::Corrupt(format!("{}: a record grew by being packed", key.escape_ascii())));
+                }
             }
-            _ => spans.push(span.clone()),
         }
+        let value = run.into_value();
+        let before: usize = group.iter().map(|(key, stored)| key.len() + stored.len()).sum();
+        self.saved += before.saturating_sub(first.len() + 1 + value.len()) as u64;
+        parts::put(Tree::Events, first, &value, &mut self.ops);
+        self.ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Events, key.clone())));
+        Ok(())
     }
-    ops.push(Op::put(Tree::Log, first.clone(), record::pack_spans(&spans)?));
-    ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Log, key.clone())));
-    Ok(())
+
+    /// Adds what packs the log's records in a stretch.
+    fn log(&mut self, engine: &dyn Engine, first: Offset, end: Offset) -> Result<(), Error> {
+        let range = (Bound::Included(key::offset(first)), Bound::Excluded(key::offset(end)));
+        let mut group: Vec<(Vec<u8>, Vec<Span>)> = Vec::new();
+        let mut next = None;
+        let mut bytes = 0;
+        for pair in engine.range(Tree::Log, range, false) {
+            let (key, value) = pair?;
+            let spans = record::unpack_spans(&value)?;
+            // Behind a hole a record begins anew, as a record tells only where its first span begins.
+            if next != key::number(&key) || bytes + value.len() > MAX_RUN {
+                self.log_group(&std::mem::take(&mut group), bytes)?;
+                bytes = 0;
+            }
+            next = key::number(&key).map(|first| first + spans.iter().map(|span| span.count).sum::<u64>());
+            bytes += value.len();
+            group.push((key, spans));
+        }
+        self.log_group(&group, bytes)
+    }
+
+    fn log_group(&mut self, group: &[(Vec<u8>, Vec<Span>)], bytes: usize) -> Result<(), Error> {
+        let [(first, _), rest @ ..] = group else { return Ok(()) };
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut spans: Vec<Span> = Vec::new();
+        for span in group.iter().flat_map(|(_, spans)| spans) {
+            match spans.last_mut() {
+                Some(last) if last.session == span.session && last.first_seq + last.count == span.first_seq => {
+                    last.count += span.count;
+                    last.least_ts = last.least_ts.min(span.least_ts);
+                    last.greatest_ts = last.greatest_ts.max(span.greatest_ts);
+                }
+                _ => spans.push(span.clone()),
+            }
+        }
+        let value = record::pack_spans(&spans)?;
+        self.saved += (bytes + rest.len() * first.len()).saturating_sub(value.len()) as u64;
+        self.ops.push(Op::put(Tree::Log, first.clone(), value));
+        self.ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Log, key.clone())));
+        Ok(())
+    }
 }

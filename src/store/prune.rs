@@ -74,6 +74,11 @@ struct Step {
 }
 
 impl Writer {
+    /// Whether so much of the budget is used that trimming should not wait.
+    pub fn wants_trim(&self) -> bool {
+        self.shared.budget_used() >= TRIM_FROM
+    }
+
     /// Trims a few records of the log; answers how many events went. To be called again until it is none.
     ///
     /// # Errors
@@ -121,6 +126,7 @@ impl Writer {
         step.ops.extend(index::trim(engine, first, 256)?);
         step.ops.push(Op::put(Tree::Index, LOG_END, key::offset(self.next_offset())));
         step.head.save(engine, &mut step.ops)?;
+        step.ops.extend(self.ids.before_trim(engine, self.trimmed, self.next_offset(), self.observed)?);
         engine.apply(&step.ops)?;
         self.folded = Some(step.head);
         self.shared.live_bytes.fetch_sub(step.freed as i64, Ordering::Relaxed);
@@ -167,6 +173,7 @@ impl Step {
             self.take_span(engine, span)?;
         }
         if sessions.is_empty() {
+            self.freed += (record::pack_spans(spans)?.len() + 8) as u64;
             self.ops.push(Op::remove(Tree::Log, key::offset(offset)));
         }
         Ok(true)

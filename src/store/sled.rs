@@ -4,11 +4,15 @@
 //! writes is durable when it returns, and `flush` brings all that was applied to the file.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional, TransactionalTree};
 use sled::{Db, IVec};
 
 use super::engine::{Engine, Fault, Op, Pairs, Range, Tree};
+
+/// How long a handle of this process that was dropped may keep sled's lock.
+const STILL_HELD: Duration = Duration::from_secs(5);
 
 pub(super) struct Sled {
     trees: Vec<sled::Tree>,
@@ -18,7 +22,15 @@ pub(super) struct Sled {
 impl Sled {
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, Fault> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None);
-        let db = config.open()?;
+        let deadline = Instant::now() + STILL_HELD;
+        let db = loop {
+            match config.open() {
+                Err(error) if is_held(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                opened => break opened?,
+            }
+        };
         let trees = Tree::ALL.iter().map(|tree| db.open_tree(tree.name())).collect::<Result<_, _>>()?;
         Ok(Self { trees, db })
     }
@@ -26,6 +38,12 @@ impl Sled {
     fn tree(&self, tree: Tree) -> &sled::Tree {
         &self.trees[tree as usize]
     }
+}
+
+/// Whether sled's own lock is held: as no other process has the folder, by a handle of this one, whose last
+/// task in the background has not ended yet.
+fn is_held(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
 }
 
 impl From<sled::Error> for Fault {

@@ -251,7 +251,10 @@ fn unhex(hex: &str) -> Result<Vec<u8>, Error> {
 /// Needs room for what is alive. The exchange is one atomic rename, so a crash leaves the old store or the
 /// new one, and a folder `….compact` to delete.
 pub fn compact(settings: &config::Store) -> Result<Compacted, Error> {
-    let beside = settings.dir.with_extension("compact");
+    // Added to the whole name: in place of an extension it could be that of another store's neighbour.
+    let mut name = settings.dir.file_name().unwrap_or_default().to_owned();
+    name.push(".compact");
+    let beside = settings.dir.with_file_name(name);
     let io = |e: std::io::Error| Error::Io(format!("{}: {e}", beside.display()));
     if beside.exists() {
         fs::remove_dir_all(&beside).map_err(io)?;

@@ -58,9 +58,9 @@ pub struct Writer {
     /// What the trimmed events had come to, once it has been read.
     pub(super) folded: Option<Trimmed>,
     next: Offset,
-    observed: Timestamp,
+    pub(super) observed: Timestamp,
     heads: HashMap<StreamId, Head>,
-    ids: Ids,
+    pub(super) ids: Ids,
 }
 
 /// Makes durable what was applied.

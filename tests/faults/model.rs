@@ -3,6 +3,7 @@
 //! The store stands on a disk in memory that loses what was not flushed, and fails when told to. What is drawn
 //! is in `step.rs`, the model in `state.rs`; `world.rs` does each step to both, `reads.rs` compares them.
 
+mod expected;
 mod reads;
 mod state;
 mod step;

@@ -144,12 +144,14 @@ fn record(plan: Plan, from: &Moment, scratch: &Path) -> (Disk, Vec<Record>) {
     (disk, journal::read(&path("journal")).expect("the journal is read"))
 }
 
-/// Where to cut: half of the cuts anywhere, half right behind an acknowledgement.
+/// Where to cut: half of the cuts right behind an acknowledgement, some while the store is opened or made, the
+/// others anywhere.
 fn places(records: &[Record], cuts: u64, rng: &mut StdRng) -> Vec<usize> {
     let acks: Vec<usize> = (0..records.len()).filter(|at| matches!(records[*at], Record::Ack(_))).collect();
     let mut places: Vec<usize> = (0..cuts)
-        .map(|cut| match cut % 2 {
-            0 => rng.random_range(0..=records.len() - 1),
+        .map(|cut| match cut % 10 {
+            0 => rng.random_range(0..acks[0]),
+            cut if cut % 2 == 0 => rng.random_range(0..records.len()),
             _ => acks[rng.random_range(0..acks.len())] + 1,
         })
         .collect();

@@ -1,7 +1,9 @@
 //! Trimming keeps what the trimmed events had come to.
 
+use watchpost::config;
 use watchpost::event::process::{ProcessData, ProcessState};
 use watchpost::event::{Data, Draft, Kind, Offset, Origin, Severity, StreamId, Subject, Timestamp};
+use watchpost::ingest::{self, Ingest};
 use watchpost::state::process::Processes;
 use watchpost::store::{Disk, Limit, Store, Submission, Tree, Write};
 
@@ -78,4 +80,49 @@ fn the_fold_of_what_was_trimmed_and_what_is_left_is_the_fold_of_everything() {
         writer = store.writer().expect("the writer").0;
     }
     assert_eq!(store.range(), 600..600);
+}
+
+#[tokio::test]
+async fn the_disk_budget_is_held_by_trimming_and_a_store_that_cannot_be_trimmed_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let max_bytes = 3_000_000;
+    let settings = config::Store {
+        dir: dir.path().join("store"),
+        max_bytes: Some(max_bytes),
+        min_free: 0,
+        ..config::Store::default()
+    };
+    let store = Store::open(&settings).expect("a store");
+    // Nobody has confirmed anything: at the end it is trimmed all the same, which is told.
+    store.put(&[Write::put(Tree::Cursors, "jetstream", r#"{"offset":0,"required":true}"#)]).expect("room");
+    let (ingest, ingestor) = Ingest::start(&store).expect("ingest");
+    for n in 0..100u64 {
+        let drafts: Vec<_> = (n * 100..n * 100 + 100).map(draft).collect();
+        submit(&ingest, drafts).await.expect("the oldest make room");
+    }
+    let stats = store.stats().expect("stats");
+    assert!(stats.first_offset > 0, "{stats:?}");
+    assert!(stats.live_bytes * 26 / 10 <= max_bytes, "{stats:?}");
+    assert_eq!(store.check().expect("a check").violations, Vec::<String>::new());
+    let session = |n| Draft { session: StreamId::new("a-session").expect("an id"), ..draft(n) };
+    let refused = loop {
+        if let Err(error) = submit(&ingest, (0..100).map(session).collect()).await {
+            break error.to_string();
+        }
+    };
+    assert!(refused.contains("store.max_bytes") && refused.contains("try later"), "{refused}");
+    ingestor.drain().expect("a quiet end");
+}
+
+/// Submits, and tries again while it is told to, for five seconds at most.
+async fn submit(ingest: &Ingest, drafts: Vec<Draft>) -> Result<(), ingest::Error> {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    loop {
+        match ingest.submit(Submission::events(drafts.clone())).await {
+            Err(error) if error.is_retryable() && tokio::time::Instant::now() < deadline => {
+                tokio::task::yield_now().await;
+            }
+            other => return other.map(|_| ()),
+        }
+    }
 }

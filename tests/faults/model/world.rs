@@ -6,10 +6,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 use watchpost::event::{Class, Draft, Offset, Timestamp};
 use watchpost::store::{
-    Disk, Error, Failing, Flusher, Health, Limit, Maintainer, Outcome, Refused, Store, Submission, Tree, Write,
-    Writer,
+    Disk, Error, Failing, Flusher, Health, Limit, Maintainer, Store, Submission, Tree, Write, Writer,
 };
 
+use super::expected;
 use super::reads;
 use super::state::{self, Change, Entry, Record, State};
 use super::step::{SINKS, Sending, Sent, Step};
@@ -48,22 +48,6 @@ pub(super) struct World {
     received: [Offset; SINKS as usize],
     /// Makes contents differ.
     sent: usize,
-}
-
-/// What the model says about one submission.
-struct Expected {
-    answers: Result<Vec<Answer>, Option<&'static str>>,
-    records: Vec<(Record, Option<Vec<u8>>)>,
-}
-
-/// What the model says about one draft.
-enum Answer {
-    /// It is new: its place among the new ones of the batch.
-    New(usize),
-    /// It is this one again.
-    Again(Arc<Entry>),
-    /// It is one of the same batch again.
-    AgainNew(usize),
 }
 
 impl World {
@@ -130,8 +114,6 @@ impl World {
         let mut draft = state::draft(sent, self.sent);
         let Some((id, (_, same))) = draft.id.clone().zip(sent.id) else { return draft };
         match self.live.sent(&draft.session, &id) {
-            // Whether the id of a trimmed event is still known is not the model's affair.
-            Some(entry) if self.live.is_trimmed(entry) => draft.id = None,
             Some(entry) if same => draft = entry.draft.clone(),
             _ => {}
         }
@@ -151,55 +133,16 @@ impl World {
         Submission { drafts, writes: record.into_iter().chain(bad).collect() }
     }
 
-    /// What the model says to a batch, and the new drafts in it with their seqs.
-    fn expect(&self, submissions: &[Submission]) -> (Vec<Expected>, Vec<(Draft, u64)>) {
-        let mut new: Vec<(Draft, u64)> = Vec::new();
-        let expected = submissions.iter().map(|submission| {
-            let before = new.len();
-            let answers: Result<Vec<Answer>, _> =
-                submission.drafts.iter().map(|draft| self.expect_draft(draft, &mut new)).collect();
-            let bad = submission.writes.iter().any(|write| write.key.is_empty());
-            let answers = answers.and_then(|answers| if bad { Err(None) } else { Ok(answers) });
-            if answers.is_err() {
-                new.truncate(before);
-                return Expected { answers, records: Vec::new() };
-            }
-            let records = submission.writes.iter();
-            let records = records.map(|write| ((write.tree, write.key.clone()), write.value.clone())).collect();
-            Expected { answers, records }
-        });
-        (expected.collect(), new)
-    }
-
-    fn expect_draft(&self, draft: &Draft, new: &mut Vec<(Draft, u64)>) -> Result<Answer, Option<&'static str>> {
-        if let Some(id) = &draft.id {
-            let same = |other: &Draft| {
-                let same = draft.data == other.data;
-                if same { Ok(()) } else { Err(first_difference(draft, other)) }
-            };
-            if let Some(entry) = self.live.sent(&draft.session, id) {
-                return same(&entry.draft).map(|()| Answer::Again(entry.clone()));
-            }
-            let earlier = new.iter().position(|(d, _)| d.session == draft.session && d.id.as_ref() == Some(id));
-            if let Some(earlier) = earlier {
-                return same(&new[earlier].0).map(|()| Answer::AgainNew(earlier));
-            }
-        }
-        let before = new.iter().filter(|(other, _)| other.session == draft.session).count() as u64;
-        new.push((draft.clone(), self.live.next_seq(&draft.session) + before));
-        Ok(Answer::New(new.len() - 1))
-    }
-
     fn apply(&mut self, sendings: &[Sending]) {
         let mut submissions: Vec<Submission> = Vec::new();
         for sending in sendings {
             submissions.push(self.submission(sending));
         }
-        let (expected, new) = self.expect(&submissions);
+        let (expectations, new) = self.live.expect(&submissions);
         let outcomes = self.open().writer.apply(&submissions).expect("a healthy disk takes a batch");
         let mut placed: Vec<Option<(Offset, Uuid)>> = vec![None; new.len()];
-        for (outcome, expected) in outcomes.iter().zip(&expected) {
-            place(outcome, expected, &mut placed);
+        for (outcome, expected) in outcomes.iter().zip(&expectations) {
+            expected::place(outcome, expected, &mut placed);
         }
         let mut entries: Vec<Arc<Entry>> = new
             .into_iter()
@@ -210,14 +153,14 @@ impl World {
                 Arc::new(Entry { draft, id, seq, offset })
             })
             .collect();
-        for (outcome, expected) in outcomes.iter().zip(&expected) {
-            compare(outcome, expected, &entries);
+        for (outcome, expected) in outcomes.iter().zip(&expectations) {
+            expected::compare(outcome, expected, &entries);
         }
         entries.sort_by_key(|entry| entry.offset);
         let next = self.live.log.len() as Offset;
         let gapless = entries.iter().zip(next..).all(|(entry, offset)| entry.offset == offset);
         assert!(gapless, "the offsets of a batch follow those before");
-        let records: Vec<_> = expected.into_iter().flat_map(|expected| expected.records).collect();
+        let records: Vec<_> = expectations.into_iter().flat_map(|expected| expected.records).collect();
         if !entries.is_empty() || !records.is_empty() {
             self.changed(Change::Batch(entries, records));
         }
@@ -369,45 +312,6 @@ impl World {
         for entry in gone {
             assert_ne!(entry.draft.session.class(), Class::Session, "a session is never trimmed: {entry:?}");
             assert!(entry.offset < confirmed, "trimmed before it was confirmed or durable: {entry:?}");
-        }
-    }
-}
-
-/// The first field that differs, as the store names it.
-fn first_difference(a: &Draft, b: &Draft) -> Option<&'static str> {
-    let fields = [("type", a.kind != b.kind), ("subject", a.subject != b.subject), ("ts", a.ts != b.ts)];
-    fields.into_iter().find(|(_, differs)| *differs).map_or(Some("data"), |(field, _)| Some(field))
-}
-
-/// Notes where the new events came to stand.
-fn place(outcome: &Outcome, expected: &Expected, placed: &mut [Option<(Offset, Uuid)>]) {
-    let (Ok(receipts), Ok(answers)) = (outcome, &expected.answers) else { return };
-    for (receipt, answer) in receipts.iter().zip(answers) {
-        if let Answer::New(place) = answer {
-            placed[*place] = Some((receipt.offset, receipt.id));
-        }
-    }
-}
-
-/// Holds the store's answer against the model's.
-fn compare(outcome: &Outcome, expected: &Expected, new: &[Arc<Entry>]) {
-    match (outcome, &expected.answers) {
-        (Ok(receipts), Ok(answers)) => {
-            assert_eq!(receipts.len(), answers.len(), "one receipt a draft");
-            for (receipt, answer) in receipts.iter().zip(answers) {
-                let (entry, duplicate) = match answer {
-                    Answer::New(place) => (&new[*place], false),
-                    Answer::AgainNew(place) => (&new[*place], true),
-                    Answer::Again(entry) => (entry, true),
-                };
-                let found = (receipt.id, receipt.offset, receipt.seq, receipt.duplicate);
-                assert_eq!(found, (entry.id, entry.offset, entry.seq, duplicate), "the receipt");
-            }
-        }
-        (Err(Refused::Conflict { field, .. }), Err(Some(expected))) => assert_eq!(field, expected, "the field"),
-        (Err(Refused::Invalid { .. }), Err(None)) => {}
-        (outcome, answers) => {
-            panic!("the store says {outcome:?}, the model {:?}", answers.as_ref().map(Vec::len));
         }
     }
 }
