@@ -26,6 +26,10 @@ use watchpost::deliver::{Delivery, Settings};
 use watchpost::sink::jetstream::JetStream;
 use watchpost::store::{Store, Submission};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const STREAM: &str = "PROCESS_EVENTS";
 const STREAMS: u64 = 64;
 /// So many messages are read back before they are published; reading is not timed.

@@ -188,7 +188,7 @@ impl Subscription {
                 match self.open().await {
                     Err(error) if error.is_final() => return Err(error),
                     Err(error) => tracing::debug!(%error, "no connection yet"),
-                    Ok(()) => {}
+                    Ok(()) => tracing::info!(stream = self.consumer.stream, "connected to the stream again"),
                 }
                 continue;
             };

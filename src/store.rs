@@ -27,6 +27,7 @@ mod prune;
 mod query;
 mod read;
 mod record;
+mod runs;
 mod shared;
 mod side;
 mod sled;

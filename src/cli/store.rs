@@ -33,6 +33,8 @@ enum Command {
   watchpost store check --store /var/lib/watchpost")]
     Check,
     /// Tell how much is in it.
+    #[command(after_help = "Example:
+  watchpost store stats --json")]
     Stats,
     /// Write it as JSON Lines, to a file or to the standard output.
     #[command(after_help = "Examples:
@@ -50,6 +52,8 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Give back the disk space of deleted events: copies the store beside itself, then swaps the two.
+    #[command(after_help = "Example:
+  watchpost store compact --store /var/lib/watchpost")]
     Compact,
 }
 

@@ -18,9 +18,11 @@ const AHEAD: usize = 4;
 /// The writer looks this often whether there is something to trim.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// With nothing to write, it looks this often whether the store is well and has room.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// After a failed attempt to open the store again, the next one waits so long.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
+/// The index looks this often whether there is enough to do.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The index takes up what is left when the log has been at rest for so long.
 const AT_REST: Duration = Duration::from_secs(1);
 
@@ -156,7 +158,7 @@ impl Writing {
     fn run(mut self) {
         let mut trimmed = Instant::now();
         loop {
-            let wait = if self.broken.is_some() { REOPEN_EVERY } else { LOOK_EVERY };
+            let wait = if self.broken.is_some() { REOPEN_EVERY } else { CHECK_EVERY };
             let taken = self.bus.take(wait);
             self.look_after();
             match taken {
@@ -320,7 +322,7 @@ fn keep_index(maintainer: &Maintainer, stop: &AtomicBool) {
         match maintainer.pass(since.elapsed() >= AT_REST) {
             Ok(Pass::Indexed) => {}
             // The writer learns of an I/O error, and opens the store again.
-            Ok(Pass::Idle) | Err(_) => thread::park_timeout(AT_REST),
+            Ok(Pass::Idle) | Err(_) => thread::park_timeout(LOOK_EVERY),
         }
     }
 }

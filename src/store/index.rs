@@ -22,8 +22,12 @@ use super::record::Packed;
 use super::{Error, key, read};
 use crate::event::{Offset, Pattern};
 
-/// So many events are indexed at once.
-pub(super) const BLOCK: u64 = 2048;
+/// The index waits for so many events: a short block holds the writer up for a short time…
+pub(super) const LEAST_BLOCK: u64 = 256;
+/// …and takes at most so many at once: where much is written the blocks are long, which costs less an event.
+pub(super) const MOST_BLOCK: u64 = 4096;
+/// A zone grows up to so many events.
+pub(super) const ZONE: u64 = 2048;
 /// A record of offsets is begun anew at so many bytes: it is read and written again with every block.
 const MAX_POSTING: usize = 1024;
 /// Subjects beyond so many share one entry, whose events a query looks at one by one.
@@ -173,7 +177,7 @@ pub(super) fn block(engine: &dyn Engine, first: Offset, end: Offset) -> Result<(
         let (mut at, spans) = record?;
         for span in spans {
             at += span.count;
-            if at > end || zone.end - zone.first >= BLOCK {
+            if at > end || zone.end - zone.first >= MOST_BLOCK {
                 break 'log;
             }
             read::visit_span(engine, &span, |_, packed| {

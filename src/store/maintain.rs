@@ -42,7 +42,7 @@ impl Maintainer {
     /// Indexes the next block. With `partial`, also one that is not full yet, as when the log has come to rest.
     pub fn pass(&self, partial: bool) -> Result<Pass, Error> {
         let behind = self.behind();
-        if behind == 0 || (behind < index::BLOCK && !partial) {
+        if behind == 0 || (behind < index::LEAST_BLOCK && !partial) {
             return Ok(Pass::Idle);
         }
         let engine = self.shared.engine()?;

@@ -1,7 +1,7 @@
 //! Packing: small records of one stream, and of the log, are put together in the background.
 //!
 //! Who emits one event at a time leaves one record an event, and sled pays by the record, in memory and at
-//! the next open. Once a block has been indexed its records are rewritten, a few hundred changes at a time;
+//! the next open. Once a block has been indexed its records are rewritten, a few dozen changes at a time;
 //! readers notice when the record that they look for has gone into another one.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::{Error, key, parts, read};
 use crate::event::{Offset, StreamId};
 
 /// So many changes a batch: the writer waits while one is applied.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
 
 /// What is to be changed, and how many bytes less there are then.
 #[derive(Default)]

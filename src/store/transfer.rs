@@ -12,7 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Op, Tree};
-use super::record::{self, Run, Span};
+use super::runs;
 use super::write::Head;
 use super::{Error, Store, StreamInfo, key, parts, prune, read};
 use crate::config;
@@ -198,27 +198,9 @@ impl<'a> Importer<'a> {
             a.0 + 1 == b.0 && a.2.session == b.2.session && a.2.seq + 1 == b.2.seq
         };
         for group in pending.chunk_by(follows) {
-            let (offset, _, first) = &group[0];
-            let times = group.iter().map(|(_, _, event)| event.ts.as_millis());
-            let span = Span {
-                session: first.session.clone(),
-                first_seq: first.seq,
-                count: group.len() as u64,
-                least_ts: times.clone().min().unwrap_or_default(),
-                greatest_ts: times.max().unwrap_or_default(),
-            };
-            self.ops.push(Op::put(Tree::Log, key::offset(*offset), record::pack_spans(&[span])?));
-            let (mut run, mut begin) = (Run::default(), first.seq);
-            for (offset, sent_id, event) in group {
-                let packed = record::pack(event, *offset, *sent_id)?;
-                if !run.push(&packed) {
-                    let full = std::mem::take(&mut run).into_value();
-                    parts::put(Tree::Events, &key::event(&event.session, begin), &full, &mut self.ops);
-                    begin = event.seq;
-                    run.push(&packed);
-                }
-            }
-            parts::put(Tree::Events, &key::event(&first.session, begin), &run.into_value(), &mut self.ops);
+            let placed = group.iter().map(|(offset, sent_id, event)| (&**event, *offset, *sent_id));
+            let span = runs::put_events(placed, &mut self.ops)?;
+            runs::put_log(group[0].0, span.as_slice(), &mut self.ops)?;
         }
         self.apply()
     }

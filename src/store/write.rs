@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::engine::{Engine, Op, Tree};
 use super::ids::{Ids, Place};
-use super::record::{self, MAX_RUN, Run, Span};
+use super::runs;
 use super::shared::Shared;
 use super::trimmed::Trimmed;
 use super::{
-    Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, key, parts, read, side,
+    Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, parts, read, side,
 };
 use crate::event::{Draft, Event, Invalid, Offset, StreamId, Timestamp};
 
@@ -152,8 +152,9 @@ impl Writer {
     /// [`Error::NoRoom`].
     pub fn check_room(&self) -> Result<(), Error> {
         let reason = match (self.shared.free(), self.shared.budget_exceeded()) {
+            // Without the bytes that are free, so that it stays the same reason while these change.
             (Some(free), _) if free < self.shared.settings.min_free => {
-                format!("{free} bytes are free, store.min_free is {}", self.shared.settings.min_free)
+                format!("less than store.min_free is free, which is {} bytes", self.shared.settings.min_free)
             }
             (_, Some(reason)) => reason,
             _ => {
@@ -350,9 +351,13 @@ impl Writer {
                 offsets[place] = next;
                 next += 1;
             }
-            spans.push(pack_group(batch, &group, &offsets, &mut ops)?);
+            let placed = group.iter().map(|&place| {
+                let (event, sent_id) = &batch.events[place];
+                (event, offsets[place], *sent_id)
+            });
+            spans.extend(runs::put_events(placed, &mut ops)?);
         }
-        pack_log(self.next, &spans, &mut ops)?;
+        runs::put_log(self.next, &spans, &mut ops)?;
         for span in &spans {
             let key = span.session.as_str().as_bytes();
             if span.first_seq == 1 {
@@ -376,44 +381,6 @@ impl Writer {
             self.ids.insert(&event.session, event.id, Place { offset, seq: event.seq });
         }
     }
-}
-
-/// Packs one stream's events of a batch into records.
-fn pack_group(batch: &Batch, group: &[usize], offsets: &[Offset], ops: &mut Vec<Op>) -> Result<Span, Error> {
-    let first = &batch.events[group[0]].0;
-    let mut span = Span {
-        session: first.session.clone(),
-        first_seq: first.seq,
-        count: group.len() as u64,
-        least_ts: i64::MAX,
-        greatest_ts: i64::MIN,
-    };
-    let (mut run, mut begin) = (Run::default(), first.seq);
-    for &place in group {
-        let (event, sent_id) = &batch.events[place];
-        let packed = record::pack(event, offsets[place], *sent_id)?;
-        if !run.push(&packed) {
-            let full = std::mem::take(&mut run);
-            parts::put(Tree::Events, &key::event(&span.session, begin), &full.into_value(), ops);
-            begin = event.seq;
-            run.push(&packed);
-        }
-        span.least_ts = span.least_ts.min(event.ts.as_millis());
-        span.greatest_ts = span.greatest_ts.max(event.ts.as_millis());
-    }
-    parts::put(Tree::Events, &key::event(&span.session, begin), &run.into_value(), ops);
-    Ok(span)
-}
-
-/// Packs the spans of a batch into records of the log.
-fn pack_log(first: Offset, spans: &[Span], ops: &mut Vec<Op>) -> Result<(), Error> {
-    let mut offset = first;
-    // A span takes at most 128 + 35 bytes.
-    for spans in spans.chunks(MAX_RUN / 164) {
-        ops.push(Op::put(Tree::Log, key::offset(offset), record::pack_spans(spans)?));
-        offset += spans.iter().map(|span| span.count).sum::<u64>();
-    }
-    Ok(())
 }
 
 enum Why {

@@ -100,6 +100,16 @@ async fn a_store_is_checked_exported_imported_and_compacted() {
     );
 }
 
+#[tokio::test]
+async fn only_a_daemon_can_be_followed() {
+    let dir = six_events().await;
+    let store = dir.path().join("store").to_string_lossy().into_owned();
+    for command in [&["events", "follow"][..], &["events", "query", "--follow"], &["watch", "--from", "daemon"]] {
+        let told = told(dir.path(), &[command, &["--store", &store]].concat());
+        assert!(told.contains("--store: only a daemon") && told.ends_with("[exit 2]"), "{told}");
+    }
+}
+
 #[test]
 fn dead_letters_and_sinks_of_a_store_without_any() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -149,7 +159,7 @@ fn the_help_has_examples_and_the_exit_codes() {
     let dir = tempfile::tempdir().expect("a folder");
     insta::assert_snapshot!(told(dir.path(), &["--help"]));
     for command in
-        ["run", "adapter", "events query", "events follow", "store check", "config example", "dlq", "sinks"]
+        ["run", "adapter", "events query", "store check", "store stats", "config example", "dlq retry", "sinks"]
     {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         assert!(told(dir.path(), &args).contains("Example"), "{command}");

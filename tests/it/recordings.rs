@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use watchpost::demo::{Event, Recording};
 use watchpost::event::Timestamp;
+use watchpost::event::process::kind;
 use watchpost::process_compose::{Frame, Process, Project};
 use watchpost::source::process_compose::diff::{Outcome, Poll, SETTLE, diff};
 use watchpost::source::process_compose::hint::{Heard, Hint};
@@ -133,9 +134,12 @@ impl Replay {
             return false;
         }
         let Outcome { snapshot, groups, unlisted } = outcome;
-        let mut changes: Vec<Change> = groups.into_iter().flat_map(|group| group.changes).collect();
-        changes.sort_by_key(|change| change.ts);
-        self.changes.extend(changes);
+        for group in groups {
+            // Sorted by time, the events of a process stay in the order of the table.
+            let times = || group.changes.iter().filter(|c| c.kind != kind::STATUS_CHANGED).map(|c| c.ts);
+            assert!(times().is_sorted(), "{:#?}", group.changes);
+            self.changes.extend(group.changes);
+        }
         self.unlisted += unlisted;
         self.last = snapshot;
         self.hint.used_before(sent);

@@ -138,10 +138,13 @@ impl Link {
     pub(super) fn confirm(&mut self, flight: &Flight<'_>, settled: usize) {
         let Some(last) = flight.batch[..settled].last() else { return };
         let mut moved = self.mark.clone();
-        for (logged, fate) in flight.batch.iter().zip(&flight.fates).take(settled) {
-            if let Fate::There(sequence) = fate {
-                moved.confirm(*sequence, logged.event.id.to_string());
-            }
+        let there = flight.batch.iter().zip(&flight.fates).take(settled);
+        let there = there.filter_map(|(logged, fate)| match fate {
+            Fate::There(sequence) => Some((*sequence, logged.event.id)),
+            _ => None,
+        });
+        if let Some((sequence, id)) = there.max_by_key(|(sequence, _)| *sequence) {
+            moved.confirm(sequence, id.to_string());
         }
         self.offset = self.offset.max(last.offset + 1);
         // A later event may stand before an earlier one where order broke: then the mark stays, so that the

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
-use async_nats::{HeaderMap, StatusCode, Subscriber};
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{self, Answer};
@@ -157,19 +157,10 @@ impl<'a> Flight<'a> {
 
     /// Waits for one answer, and answers with the index of the event that it was for.
     pub(super) async fn settle_one(&mut self, wire: &mut Wire) -> Result<Option<(usize, Answer)>, Error> {
-        let until = (Instant::now() + TIMEOUT).min(self.begin + CALL_TIME);
-        let next = tokio::select! {
-            biased;
-            next = timeout_at(until, wire.answers.next()) => next,
-            () = wire.connection.denied.cancelled() => {
-                return Err(Error::Misconfigured(wire.connection.denial()));
-            }
-            () = wire.connection.lost.cancelled() => return Err(broken()),
-        };
-        let message = match next {
-            Ok(Some(message)) => message,
-            Ok(None) => return Err(broken()),
-            Err(_) => return Err(Error::Retryable("the server acknowledges too slowly".into())),
+        // Mostly one is there already; a timer for each would cost more than the answer.
+        let message = match wire.answers.next().now_or_never() {
+            Some(next) => next.ok_or_else(broken)?,
+            None => self.wait(wire).await?,
         };
         let token = message.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok());
         // An answer to an earlier call that was given up has nothing in flight any more.
@@ -184,6 +175,19 @@ impl<'a> Flight<'a> {
         };
         self.stopped |= !matches!(answer, Answer::Stored { .. });
         Ok(Some((index, answer)))
+    }
+
+    async fn wait(&self, wire: &mut Wire) -> Result<Message, Error> {
+        let until = (Instant::now() + TIMEOUT).min(self.begin + CALL_TIME);
+        tokio::select! {
+            biased;
+            next = timeout_at(until, wire.answers.next()) => match next {
+                Ok(next) => next.ok_or_else(broken),
+                Err(_) => Err(Error::Retryable("the server acknowledges too slowly".into())),
+            },
+            () = wire.connection.denied.cancelled() => Err(Error::Misconfigured(wire.connection.denial())),
+            () = wire.connection.lost.cancelled() => Err(broken()),
+        }
     }
 
     /// After all answers came: goes back to the first event that was only out of its turn because an event

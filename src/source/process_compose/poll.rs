@@ -108,6 +108,7 @@ impl Source {
     }
 
     async fn polls(&mut self, mut heard: Receiver<Sound>) -> Result<(), Failed> {
+        self.settle().await?;
         let mut ticks = tokio::time::interval(self.settings.poll_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -236,15 +237,33 @@ impl Source {
         if error == ingest::Error::Closed {
             return Err(Failed::Closed);
         }
-        tracing::warn!(source = self.settings.name, "events are not stored, the next poll tries again: {error}");
-        self.status.send_replace(Status::Failing(error.to_string()));
+        let status = Status::Failing(error.to_string());
+        if self.status.send_replace(status.clone()) != status {
+            tracing::warn!(
+                source = self.settings.name,
+                "events are not stored, the next poll tries again: {error}"
+            );
+        }
+        tokio::time::sleep(AFTER_REFUSAL).await;
+        self.settle().await.map(|()| false)
+    }
+
+    /// Reads the snapshot once nothing of ours is on its way into the store any more: what was handed to
+    /// ingest is stored whether anybody waits for it or not.
+    async fn settle(&mut self) -> Result<(), Failed> {
         loop {
-            tokio::time::sleep(AFTER_REFUSAL).await;
-            match self.reload() {
-                Ok(()) => return Ok(false),
-                Err(Failed::Store(store::Error::Recovering(_) | store::Error::Io(_))) => {}
-                Err(failed) => return Err(failed),
+            let flushed = self.ingest.flush().await;
+            if flushed == Err(ingest::Error::Closed) {
+                return Err(Failed::Closed);
             }
+            // Without room nothing is on its way either.
+            if matches!(flushed, Ok(()) | Err(ingest::Error::NoRoom(_))) {
+                match self.reload() {
+                    Err(Failed::Store(store::Error::Recovering(_) | store::Error::Io(_))) => {}
+                    done => return done,
+                }
+            }
+            tokio::time::sleep(AFTER_REFUSAL).await;
         }
     }
 

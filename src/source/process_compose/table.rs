@@ -196,11 +196,11 @@ fn roll(walk: &mut Walk<'_>, inferred: bool) {
     let process = walk.view.process;
     let rise = process.restarts - walk.record.restarts;
     if walk.record.missing {
-        walk.close(End::stopped(Reason::Removed).inferred());
+        walk.close(End::stopped(Reason::Removed).gave_way());
         walk.restarted(RestartedBy::Reconfigured, process.restarts, process.restarts);
         walk.open(false);
     } else if rise > 0 && process.class() != Some(Class::Restarting) {
-        let end = walk.by_policy().inferred();
+        let end = walk.by_policy().gave_way();
         // The code that is shown is that of the last run before this one, or already of this one.
         let known = rise == 1 && process.class() == Some(Class::Up);
         walk.close(if known { end } else { end.code_unknown() });
@@ -209,7 +209,7 @@ fn roll(walk: &mut Walk<'_>, inferred: bool) {
     } else {
         let watched = process.watch_trigger_time != walk.record.process.watch_trigger_time || rise < 0;
         let by = if watched { RestartedBy::Watch } else { RestartedBy::Manual };
-        walk.close(walk.by_hand().inferred());
+        walk.close(walk.by_hand().gave_way());
         // A count that began again at 0 tells how many runs lie in between; that which ends now is none.
         let ends_now = i64::from(process.class() == Some(Class::Restarting));
         let unseen = if rise < 0 { (process.restarts - ends_now).max(0) } else { 0 };
@@ -270,11 +270,11 @@ fn launch_error_from_open(walk: &mut Walk<'_>) {
         let rise = walk.view.process.restarts - walk.record.restarts;
         let asked = walk.record.run.as_ref().is_some_and(|run| run.ending.is_some());
         if rise > 0 && !asked {
-            let end = walk.by_policy().inferred();
+            let end = walk.by_policy().gave_way();
             walk.close(if rise == 1 { end } else { end.code_unknown() });
             walk.restarted(RestartedBy::Policy, walk.view.process.restarts, rise - 1);
         } else {
-            walk.close(walk.by_hand().inferred());
+            walk.close(walk.by_hand().gave_way());
         }
         walk.open(true);
     }

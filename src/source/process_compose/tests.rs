@@ -109,6 +109,11 @@ impl World {
         let outcome = diff(&self.last, &self.hint, &poll);
         let again = diff(&self.last, &self.hint, &poll);
         assert_eq!(outcome.groups, again.groups, "the same arguments give the same events");
+        for group in &outcome.groups {
+            // Sorted by time, the events of a process stay in the order of the table.
+            let times = group.changes.iter().filter(|c| c.kind != kind::STATUS_CHANGED).map(|c| c.ts);
+            assert!(times.is_sorted(), "{:#?}", group.changes);
+        }
         self.last = outcome.snapshot.clone();
         self.hint.used_before(self.now);
         self.last_sent = Some(self.now);

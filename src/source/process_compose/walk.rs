@@ -60,15 +60,17 @@ pub(super) struct End {
     reason: Reason,
     exit_code: Option<i64>,
     inferred: bool,
+    /// It ended when the next one started, at the latest.
+    gave_way: bool,
 }
 
 impl End {
     pub(super) fn stopped(reason: Reason) -> Self {
-        Self { kind: kind::STOPPED, reason, exit_code: None, inferred: false }
+        Self { kind: kind::STOPPED, reason, exit_code: None, inferred: false, gave_way: false }
     }
 
     pub(super) fn crashed(reason: Reason) -> Self {
-        Self { kind: kind::CRASHED, reason, exit_code: None, inferred: false }
+        Self { kind: kind::CRASHED, reason, exit_code: None, inferred: false, gave_way: false }
     }
 
     pub(super) fn with_code(self, code: i64) -> Self {
@@ -78,6 +80,11 @@ impl End {
     /// Deduced; its code is what nobody showed.
     pub(super) fn inferred(self) -> Self {
         Self { inferred: true, ..self }
+    }
+
+    /// Deduced from the run that is shown in its place.
+    pub(super) fn gave_way(self) -> Self {
+        Self { inferred: true, gave_way: true, ..self }
     }
 
     pub(super) fn code_unknown(self) -> Self {
@@ -134,10 +141,14 @@ impl<'a> Walk<'a> {
     /// Closes the open run.
     pub(super) fn close(&mut self, end: End) {
         let Some(run) = self.record.run.take() else { return };
-        let ts = if end.inferred { self.within(self.view.at) } else { self.ended_at() };
+        let ts = match &end {
+            End { gave_way: true, .. } => self.started_at(),
+            End { inferred: true, .. } => self.within(self.view.at),
+            End { .. } => self.ended_at(),
+        };
         self.record.remember_closed(run.pid.unwrap_or(self.view.process.pid));
         self.record.turned = ts;
-        let End { kind, reason, exit_code, inferred } = end;
+        let End { kind, reason, exit_code, inferred, .. } = end;
         self.tell(kind, ts, |data| {
             data.run_id = Some(run.id);
             data.exit_code = exit_code;
@@ -149,7 +160,9 @@ impl<'a> Walk<'a> {
 
     /// Tells that the count rose or that somebody restarted it; `unseen` runs lie in between.
     pub(super) fn restarted(&mut self, by: RestartedBy, restarts: i64, unseen: i64) {
-        let ts = self.within(self.view.at);
+        // Right after the end that it follows, else right before the start.
+        let is_end = |change: &Change| [kind::STOPPED, kind::CRASHED].contains(&change.kind);
+        let ts = if self.changes.iter().any(is_end) { self.record.turned } else { self.started_at() };
         self.tell(kind::RESTARTED, ts, |data| {
             data.by = Some(by);
             data.restarts = Some(u64::try_from(restarts).unwrap_or(0));
