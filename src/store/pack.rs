@@ -40,9 +40,6 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
     let mut packing = Packing::default();
     for (id, (first_seq, end_seq)) in streams {
         packing.stream(engine, &id, first_seq, end_seq)?;
-        if packing.ops.len() >= BATCH {
-            engine.apply(&std::mem::take(&mut packing.ops))?;
-        }
     }
     packing.log(engine, first, end)?;
     engine.apply(&packing.ops)?;
@@ -50,6 +47,14 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
 }
 
 impl Packing {
+    /// Carries out what is planned once it is enough, as each group stands for itself.
+    fn apply(&mut self, engine: &dyn Engine) -> Result<(), Error> {
+        if self.ops.len() >= BATCH {
+            engine.apply(&std::mem::take(&mut self.ops))?;
+        }
+        Ok(())
+    }
+
     /// Adds what packs a stream's records that begin at `first_seq..end_seq`, the one before them included.
     fn stream(&mut self, engine: &dyn Engine, id: &StreamId, first_seq: u64, end_seq: u64) -> Result<(), Error> {
         let before = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, first_seq)));
@@ -63,7 +68,7 @@ impl Packing {
             let (key, stored) = pair?;
             let small = key::is_event(id, &key) && parts::count(&stored) == 0;
             if !small || bytes + stored.len() > MAX_RUN {
-                self.group(&std::mem::take(&mut group))?;
+                self.group(engine, &std::mem::take(&mut group))?;
                 bytes = 0;
             }
             if small {
@@ -71,11 +76,11 @@ impl Packing {
                 group.push((key, stored));
             }
         }
-        self.group(&group)
+        self.group(engine, &group)
     }
 
     /// Adds what makes one record of several.
-    fn group(&mut self, group: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
+    fn group(&mut self, engine: &dyn Engine, group: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
         let [(first, _), rest @ ..] = group else { return Ok(()) };
         if rest.is_empty() {
             return Ok(());
@@ -93,7 +98,7 @@ impl Packing {
         self.saved += before.saturating_sub(first.len() + 1 + value.len()) as u64;
         parts::put(Tree::Events, first, &value, &mut self.ops);
         self.ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Events, key.clone())));
-        Ok(())
+        self.apply(engine)
     }
 
     /// Adds what packs the log's records in a stretch.
@@ -107,17 +112,22 @@ impl Packing {
             let spans = record::unpack_spans(&value)?;
             // Behind a hole a record begins anew, as a record tells only where its first span begins.
             if next != key::number(&key) || bytes + value.len() > MAX_RUN {
-                self.log_group(&std::mem::take(&mut group), bytes)?;
+                self.log_group(engine, &std::mem::take(&mut group), bytes)?;
                 bytes = 0;
             }
             next = key::number(&key).map(|first| first + spans.iter().map(|span| span.count).sum::<u64>());
             bytes += value.len();
             group.push((key, spans));
         }
-        self.log_group(&group, bytes)
+        self.log_group(engine, &group, bytes)
     }
 
-    fn log_group(&mut self, group: &[(Vec<u8>, Vec<Span>)], bytes: usize) -> Result<(), Error> {
+    fn log_group(
+        &mut self,
+        engine: &dyn Engine,
+        group: &[(Vec<u8>, Vec<Span>)],
+        bytes: usize,
+    ) -> Result<(), Error> {
         let [(first, _), rest @ ..] = group else { return Ok(()) };
         if rest.is_empty() {
             return Ok(());
@@ -137,6 +147,32 @@ impl Packing {
         self.saved += (bytes + rest.len() * first.len()).saturating_sub(value.len()) as u64;
         self.ops.push(Op::put(Tree::Log, first.clone(), value));
         self.ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Log, key.clone())));
-        Ok(())
+        self.apply(engine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Data, Draft, Kind, Severity, StreamId, Subject};
+    use crate::store::{Disk, Store, Submission};
+
+    #[test]
+    fn one_stream_alone_is_packed_in_many_small_batches_too() {
+        let disk = Disk::default();
+        let store = Store::on(&disk).expect("an empty disk");
+        let (mut writer, flusher) = store.writer().expect("an empty store");
+        let kind = Kind::new("started").expect("a type");
+        let subject = Subject::process("core.process", "default", "web", &kind).expect("a subject");
+        let stream = StreamId::new("proc-main-1").expect("an id");
+        let data = Data::parse("{}".into()).expect("an object");
+        let draft = Draft::new(stream, kind, subject, Severity::Info, data);
+        for _ in 0..1000 {
+            writer.apply(&[Submission::events(vec![draft.clone()])]).expect("room");
+        }
+        flusher.flush(writer.next_offset()).expect("durable");
+        store.maintainer().pass(true).expect("a pass");
+        // A thousand records of the stream, and as many of the log, have gone.
+        assert!(disk.unflushed() > 2000 / (2 * super::BATCH), "{} batches", disk.unflushed());
+        assert_eq!(store.check().expect("a check").violations, Vec::<String>::new());
     }
 }
