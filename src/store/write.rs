@@ -55,6 +55,8 @@ pub struct Writer {
     pub(super) shared: Arc<Shared>,
     /// How far trimming has looked since the store was opened.
     pub(super) trimmed: Offset,
+    /// The key of the index up to which it has been trimmed.
+    pub(super) trimmed_index: Vec<u8>,
     /// What the trimmed events had come to, once it has been read.
     pub(super) folded: Option<Trimmed>,
     next: Offset,
@@ -97,6 +99,7 @@ impl Store {
         let mut writer = Writer {
             shared: shared.clone(),
             trimmed: 0,
+            trimmed_index: Vec::new(),
             folded: None,
             next: 0,
             observed: Timestamp::default(),
