@@ -285,6 +285,23 @@ async fn an_export_imported_is_the_same_store() {
 }
 
 #[tokio::test]
+async fn the_ids_of_trimmed_events_are_remembered_by_an_imported_store_too() {
+    let store = Store::memory();
+    let (mut writer, flusher) = store.writer().expect("the writer");
+    writer.apply(&[Submission::events(vec![with_id("a", draft("proc-a-1", "started", 1))])]).expect("room");
+    flusher.flush(writer.next_offset()).expect("durable");
+    store.maintainer().pass(true).expect("a pass");
+    let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
+    assert_eq!(writer.trim(later), Ok(1));
+    let (copy, mut export) = (Store::memory(), Vec::new());
+    store.export(&mut export).expect("an export");
+    copy.import(&mut export.as_slice()).expect("an import");
+    let (ingest, _ingestor) = start(&copy);
+    let again = submit(&ingest, with_id("a", draft("proc-a-1", "started", 1))).await.expect("known");
+    assert_eq!((again.duplicate, again.offset, again.seq), (true, 0, 1));
+}
+
+#[tokio::test]
 async fn an_io_error_loses_nothing_acknowledged_and_changes_no_seq() {
     for failing in [Failing::Apply, Failing::Flush] {
         let disk = Disk::default();
