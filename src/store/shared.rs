@@ -125,8 +125,7 @@ impl Shared {
         engine.flush()?;
         let end = read::log_end(&*engine)?;
         self.first.store(read::log_first(&*engine)?.unwrap_or(end), Ordering::Release);
-        let indexed = engine.get(Tree::Index, index::CURSOR)?;
-        self.indexed.store(indexed.as_deref().and_then(key::number).unwrap_or_default(), Ordering::Release);
+        self.indexed.store(index::reached(&*engine)?, Ordering::Release);
         let live = engine.get(Tree::Index, super::prune::LIVE_BYTES)?;
         let live = live.as_deref().and_then(key::number).unwrap_or_default();
         self.live_bytes.store(live.cast_signed(), Ordering::Release);
