@@ -147,27 +147,37 @@ fn write_durable(path: &Path, text: &str) -> std::io::Result<()> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+fn sync_files(dir: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
 fn sync_dir(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 /// Makes every write to sled's file synchronous: its `flush` is none, and without this a power cut can take
-/// acknowledged events or the whole database with it.
+/// acknowledged events or the whole database with it. A copy of a store, as from a backup, has lost the flag,
+/// and what is in it may not be on the disk yet.
 fn set_synchronous(dir: &Path, unsafe_fs: bool) -> Result<(), Error> {
     let path = dir.join("db");
-    // One with nothing in it has lost nothing yet.
-    let fresh = path.metadata().map_or(true, |db| db.len() == 0);
     let opened = File::options().create(true).append(true).open(&path);
     let file = opened.map_err(|e| io(&path, "cannot be opened", &e))?;
     let flags = ioctl_getflags(&file);
+    let had_it = flags.is_ok_and(|flags| flags.contains(IFlags::SYNC));
     let set = flags.and_then(|flags| {
-        if !flags.contains(IFlags::SYNC) && fresh {
+        if !had_it {
             ioctl_setflags(&file, flags | IFlags::SYNC)?;
         }
         Ok(ioctl_getflags(&file)?.contains(IFlags::SYNC))
     });
-    if fresh {
-        let synced = file.sync_all().and_then(|()| sync_dir(dir));
+    if !had_it {
+        let synced = sync_files(dir).and_then(|()| sync_dir(dir));
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         synced.and_then(|()| sync_dir(parent)).map_err(|e| io(dir, "cannot be synced", &e))?;
     }

@@ -383,6 +383,22 @@ fn a_store_that_is_held_and_one_that_is_newer_say_so() {
     assert!(error.contains('7') && error.contains("up to 1"), "{error}");
 }
 
+#[test]
+fn a_copy_of_a_store_gets_the_synchronous_flag_that_copying_took() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let settings = on_disk(&dir);
+    drop(Store::open(&settings).expect("a new store"));
+    let copy = config::Store { dir: dir.path().join("copy"), ..settings.clone() };
+    std::fs::create_dir(&copy.dir).expect("a folder");
+    for entry in std::fs::read_dir(&settings.dir).expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.is_file() {
+            std::fs::copy(&path, copy.dir.join(path.file_name().expect("a name"))).expect("room");
+        }
+    }
+    clean(&Store::open(&copy).expect("a store as good as the other"));
+}
+
 #[tokio::test]
 async fn old_events_are_trimmed_once_every_required_sink_has_them() {
     let disk = Disk::default();
