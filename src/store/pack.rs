@@ -14,6 +14,8 @@ use crate::event::{Offset, StreamId};
 
 /// So many changes a batch: the writer waits while one is applied.
 const BATCH: usize = 64;
+/// Between two batches.
+const PAUSE: std::time::Duration = std::time::Duration::from_micros(500);
 
 /// What is to be changed, and how many bytes less there are then.
 #[derive(Default)]
@@ -42,6 +44,8 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
         packing.stream(engine, &id, first_seq, end_seq)?;
         if packing.ops.len() >= BATCH {
             engine.apply(&std::mem::take(&mut packing.ops))?;
+            // The writer goes first.
+            std::thread::sleep(PAUSE);
         }
     }
     packing.log(engine, first, end)?;
