@@ -24,6 +24,8 @@ pub use reader::{Failed, Reader};
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take, but for those that never end.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long the answer to whether anybody is there may take.
+const GREETING: Duration = Duration::from_secs(5);
 /// The most bytes of an answer: a page of 1,000 events of 64 KiB, and some more.
 const MAX_ANSWER: usize = 80 << 20;
 
@@ -85,6 +87,22 @@ impl Client {
     /// Where the daemon is, as it was given.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Asks whether a daemon is there, and where its log ends. One whose store takes no events, as with a full
+    /// disk, answers too: what it has can be read.
+    pub async fn end(&self) -> Result<Offset, Error> {
+        #[derive(Deserialize)]
+        struct Health {
+            next_offset: Offset,
+        }
+        let sent = self.request(Method::GET, "/api/health").timeout(GREETING).send().await;
+        let response = sent.map_err(|error| self.unreachable(&error))?;
+        let response = match response.status() {
+            StatusCode::SERVICE_UNAVAILABLE => response,
+            _ => self.accept(response).await?,
+        };
+        self.read(response).await.map(|health: Health| health.next_offset)
     }
 
     /// A page of events.

@@ -74,7 +74,7 @@ impl Args {
         let settings = self.settings(environment)?;
         let daemon = if self.store.is_some() { None } else { self.daemon(&settings, environment)? };
         let Some((client, outright)) = daemon else { return open(&settings) };
-        match client.get::<serde_json::Value>("/api/health").await {
+        match client.end().await {
             Ok(_) => Ok(Reader::Daemon(client)),
             Err(error @ (client::Error::Unreachable { .. } | client::Error::Malformed { .. })) if !outright => {
                 open(&settings).map_err(|failure| beside(failure, &error))
