@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::api::events::{Page, Row};
 use crate::api::filter::Filter;
 use crate::config::Secret;
+use crate::deliver::Status;
 use crate::event::{Event, Logged, Offset};
 
 pub use follow::{Follow, Followed};
@@ -124,6 +125,11 @@ impl Client {
             Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// How the sinks fare.
+    pub async fn sinks(&self) -> Result<Vec<Status>, Error> {
+        self.get("/api/sinks").await
     }
 
     /// Follows events as they come; goes on by itself when the daemon was away.
