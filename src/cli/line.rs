@@ -118,11 +118,14 @@ fn source(kind: &str, data: &SourceData) -> Option<String> {
     }
 }
 
-/// With every control character written out, so that no name can drive the terminal.
+/// With every control character written out, so that no name can drive the terminal, nor turn the order of what
+/// stands beside it.
 pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        let turns =
+            matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }
@@ -197,5 +200,6 @@ mod tests {
     #[test]
     fn no_name_drives_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert_eq!(printable("a\u{202e}b\u{9b}é"), "a\\u{202e}b\\u{9b}é");
     }
 }

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
-use super::config::load;
+use super::config::{load, path};
 use super::exit::{Exit, Failure, Outcome};
 use super::out::Out;
+use super::reach::open;
 use super::run::flag;
 use crate::config::{Base, Environment, Flag, Settings};
 use crate::store::{self, Stats, Store};
@@ -68,19 +69,10 @@ pub(super) fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outc
 }
 
 fn settings(args: &Args, environment: &Environment) -> Result<Settings, Failure> {
-    let config = args.config.clone().or_else(|| environment.get("WATCHPOST_CONFIG").map(PathBuf::from));
+    let config = path(args.config.as_ref(), environment);
     let dir = args.store.as_ref().map(|dir| dir.to_string_lossy().into_owned());
     let flags: Vec<Flag> = flag("--store", "store.dir", dir).into_iter().collect();
     load(config.as_deref(), Base::Empty, environment, &flags)
-}
-
-/// Opens a store that is there.
-fn open(settings: &Settings) -> Result<Store, Failure> {
-    let dir = &settings.store.dir;
-    if !dir.exists() {
-        return Err(Failure::says(Exit::Found, format!("there is no store at {}", dir.display())));
-    }
-    Ok(Store::open(&settings.store)?)
 }
 
 fn check(store: &Store, json: bool, out: &mut Out) -> Outcome {

@@ -73,6 +73,9 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
         ..Filter::default()
     };
     filter.validate().map_err(|error| Failure::new(Exit::Usage, error))?;
+    if let (Origin::Nats, Some(option)) = (args.from, args.reach.not_for_nats()) {
+        return Err(Failure::says(Exit::Usage, format!("{option} is of the daemon: give --from daemon with it")));
+    }
     match args.from {
         Origin::Nats => from_nats(args, &filter, environment, out).await,
         Origin::Daemon => from_daemon(args, filter, &args.reach.client(environment)?, out).await,
