@@ -92,12 +92,13 @@ impl Cli {
 }
 
 impl Command {
-    /// What is logged where nobody said: a daemon tells of its course, a command of what went wrong.
+    /// What is logged where nobody said: a daemon tells of its course, a command of what went wrong. The NATS
+    /// client complains of each connection that is lost; we make another and tell of it ourselves.
     fn usual_log(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Adapter(_) => "warn,watchpost=info",
+            Self::Run(_) | Self::Adapter(_) => "warn,async_nats=off,watchpost=info",
             Self::Demo(_) => "error",
-            _ => "warn",
+            _ => "warn,async_nats=off",
         }
     }
 

@@ -226,7 +226,7 @@ impl Subscription {
     }
 
     fn lose(&mut self) {
-        tracing::info!(stream = self.consumer.stream, "the connection to the stream was lost");
+        tracing::warn!(stream = self.consumer.stream, "the connection to the stream was lost; trying again");
         self.source = None;
         if self.replay == Replay::Running {
             self.replay = Replay::Repeated;
