@@ -14,6 +14,9 @@ use watchpost::config;
 use watchpost::ingest::Ingest;
 use watchpost::store::{Limit, Pass, Store, Submission};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The bytes of one event as canonical JSON.
 const EVENT_BYTES: usize = 437;
 

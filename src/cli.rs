@@ -93,12 +93,13 @@ impl Cli {
 
 impl Command {
     /// What is logged where nobody said: a daemon tells of its course, a command of what went wrong. The NATS
-    /// client complains of each connection that is lost; we make another and tell of it ourselves.
+    /// client is silent: whoever uses a connection tells of its loss, and goes on trying where the client gives up.
     fn usual_log(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Adapter(_) => "warn,async_nats=off,watchpost=info",
-            Self::Demo(_) => "error",
-            _ => "warn,async_nats=off",
+            Self::Run(_) | Self::Adapter(_) => "warn,watchpost=info,async_nats=off",
+            Self::Demo(_) => "error,async_nats=off",
+            Self::Watch(_) => "warn,watchpost::consumer=info,async_nats=off",
+            _ => "warn",
         }
     }
 

@@ -188,7 +188,7 @@ impl Subscription {
                 match self.open().await {
                     Err(error) if error.is_final() => return Err(error),
                     Err(error) => tracing::debug!(%error, "no connection yet"),
-                    Ok(()) => {}
+                    Ok(()) => tracing::info!(stream = self.consumer.stream, "connected to the stream again"),
                 }
                 continue;
             };
@@ -226,7 +226,7 @@ impl Subscription {
     }
 
     fn lose(&mut self) {
-        tracing::warn!(stream = self.consumer.stream, "the connection to the stream was lost; trying again");
+        tracing::info!(stream = self.consumer.stream, "the connection to the stream was lost");
         self.source = None;
         if self.replay == Replay::Running {
             self.replay = Replay::Repeated;

@@ -1,20 +1,67 @@
 //! Watchpost watches supervised processes and long-running sessions, commits every event durably and in
-//! order, and delivers it. The modules stand in the order in which an event flows through them.
+//! order, and delivers it.
+//!
+//! This is the map: the modules stand in the order in which an event flows through them, and each uses only
+//! those above it. `ARCHITECTURE.md` has the arrows as a table, which a test reads, and says how the parts work.
+//!
+//! ```text
+//! source ─► ingest ─► store ─► deliver ─► sink            JetStream ─► consumer ─► cli
+//!                       └────► api ─► client ─► cli
+//! ```
+//!
+//! What always holds: an event is acknowledged only after it is durable, and nobody sees it before; within a
+//! stream `seq` is gapless from 1; a cursor moves only on the sink's own confirmation; state is a fold over
+//! events; every queue, batch and body has a limit.
+//!
+//! A program that reads events out of NATS wants [`consumer`]; one that asks a daemon wants [`client`].
 
-pub mod api;
-mod backoff;
-pub mod cli;
-pub mod client;
-pub mod config;
-pub mod consumer;
-pub mod daemon;
-pub mod deliver;
-pub mod demo;
+// The event, pure: its ids, subjects, times and payloads, and its JSON.
 pub mod event;
-pub mod ingest;
-pub mod nats;
-pub mod process_compose;
-pub mod sink;
-pub mod source;
+
+// Pure folds over events: the current state of each process.
 pub mod state;
+
+// Settings: YAML, environment and options to validated values; every mistake at once.
+pub mod config;
+
+// The log on disk, the truth, and the records beside it.
 pub mod store;
+
+// The one way into the store: a bounded bus, and the threads behind it.
+pub mod ingest;
+
+// A client of process-compose.
+pub mod process_compose;
+
+// Where events come from: polls compared with the last snapshot.
+pub mod source;
+
+// A recorded process-compose, played back.
+pub mod demo;
+
+// How long to wait after a failure.
+mod backoff;
+
+// A connection to NATS.
+pub mod nats;
+
+// A destination: the trait with its contract, and JetStream.
+pub mod sink;
+
+// The one loop that moves events from the log to a sink; dead letters.
+pub mod deliver;
+
+// Reading events out of JetStream.
+pub mod consumer;
+
+// HTTP for readers of the log and for operators.
+pub mod api;
+
+// Builds everything from settings, owns every task, drains.
+pub mod daemon;
+
+// A client of that API, or of the store where no daemon runs.
+pub mod client;
+
+// The command line, one command a file.
+pub mod cli;

@@ -17,6 +17,7 @@ mod it {
     mod jetstream;
     mod nats_auth;
     mod playback;
+    mod readme;
     mod recordings;
     mod source;
     mod source_faults;

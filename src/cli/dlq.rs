@@ -34,6 +34,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Print them, the oldest first.
+    #[command(after_help = "Example:
+  watchpost dlq list --sink jetstream --limit 20")]
     List {
         #[command(flatten)]
         which: Which,
@@ -42,13 +44,19 @@ enum Command {
         limit: Option<usize>,
     },
     /// Print one whole, with its event; exit code 1 where there is none.
+    #[command(after_help = "Example:
+  watchpost dlq show 019a0c3e-7b1a-7c3d-9e4f-0123456789ab")]
     Show {
         /// Its id.
         id: Uuid,
     },
     /// Ask for some to be sent again. With no daemon running, it is done when the next one starts.
+    #[command(after_help = "Example:
+  watchpost dlq retry 019a0c3e-7b1a-7c3d-9e4f-0123456789ab")]
     Retry(Chosen),
     /// Ask for all of them to be sent again.
+    #[command(after_help = "Example:
+  watchpost dlq retry-all --sink jetstream --dry-run")]
     RetryAll {
         #[command(flatten)]
         which: Which,
@@ -57,8 +65,12 @@ enum Command {
         dry_run: bool,
     },
     /// Throw some away for good. Their events stay in the log.
+    #[command(after_help = "Example:
+  watchpost dlq discard 019a0c3e-7b1a-7c3d-9e4f-0123456789ab --dry-run")]
     Discard(Chosen),
     /// Count them, by kind and sink.
+    #[command(after_help = "Example:
+  watchpost dlq stats --json")]
     Stats,
 }
 

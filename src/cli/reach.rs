@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::run::flag;
 use crate::client::{self, Client, Failed, Reader};
 use crate::config::{Base, Environment, Flag, Listen, Secret, Settings};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Where the events are. By default: the daemon, and where none answers, the store.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -74,7 +74,7 @@ impl Args {
     /// A client of the daemon, where only that will do.
     pub(super) fn client(&self, environment: &Environment) -> Result<Client, Failure> {
         if self.store.is_some() {
-            let words = "--store: a store that no daemon holds gets no events: leave it out to follow a daemon";
+            let words = "--store: only a daemon can be followed; `watchpost events query` reads a store";
             return Err(Failure::says(Exit::Usage, words));
         }
         let settings = self.settings(environment)?;
@@ -106,7 +106,7 @@ fn reader(settings: &Settings) -> Result<Reader, Failure> {
 /// Opens a store that is there.
 pub(super) fn open(settings: &Settings) -> Result<Store, Failure> {
     let dir = &settings.store.dir;
-    if !dir.exists() {
+    if !store::is_there(dir) {
         return Err(Failure::says(Exit::Unavailable, format!("there is no store at {}", dir.display())));
     }
     Ok(Store::open(&settings.store)?)

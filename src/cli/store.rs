@@ -34,6 +34,8 @@ enum Command {
   watchpost store check --store /var/lib/watchpost")]
     Check,
     /// Tell how much is in it.
+    #[command(after_help = "Example:
+  watchpost store stats --json")]
     Stats,
     /// Write it as JSON Lines, to a file or to the standard output.
     #[command(after_help = "Examples:
@@ -51,6 +53,8 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Give back the disk space of deleted events: copies the store beside itself, then swaps the two.
+    #[command(after_help = "Example:
+  watchpost store compact --store /var/lib/watchpost")]
     Compact,
 }
 
@@ -60,7 +64,7 @@ pub(super) fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outc
         Command::Check => check(&open(&settings)?, args.json, out),
         Command::Stats => stats(&open(&settings)?.stats()?, args.json, out),
         Command::Export { file } => export(&open(&settings)?, file.as_ref(), out),
-        Command::Import { file } => import(&Store::open(&settings.store)?, file.as_ref(), args.json, out),
+        Command::Import { file } => import(&settings, file.as_ref(), args.json, out),
         Command::Compact => {
             open(&settings)?;
             compact(&settings, args.json, out)
@@ -147,7 +151,7 @@ fn export(store: &Store, file: Option<&PathBuf>, out: &mut Out) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn import(store: &Store, file: Option<&PathBuf>, json: bool, out: &mut Out) -> Outcome {
+fn import(settings: &Settings, file: Option<&PathBuf>, json: bool, out: &mut Out) -> Outcome {
     let mut from: Box<dyn BufRead> = match file {
         Some(file) => {
             let fail = |error: io::Error| Failure::says(Exit::Usage, format!("{}: {error}", file.display()));
@@ -155,6 +159,7 @@ fn import(store: &Store, file: Option<&PathBuf>, json: bool, out: &mut Out) -> O
         }
         None => Box::new(io::stdin().lock()),
     };
+    let store = Store::open(&settings.store)?;
     let events = store.import(&mut from).map_err(|error| match error {
         store::Error::Corrupt(_) => Failure::new(Exit::Usage, error),
         _ => error.into(),

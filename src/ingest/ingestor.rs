@@ -19,6 +19,8 @@ const AHEAD: usize = 4;
 const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// After a failed attempt to open the store again, the next one waits so long.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
+/// The index looks this often whether there is enough to do.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The index takes up what is left when the log has been at rest for so long.
 const AT_REST: Duration = Duration::from_secs(1);
 
@@ -316,7 +318,7 @@ fn keep_index(maintainer: &Maintainer, stop: &AtomicBool) {
         match maintainer.pass(since.elapsed() >= AT_REST) {
             Ok(Pass::Indexed) => {}
             // An I/O error is seen by the writer too, which opens the store again.
-            Ok(Pass::Idle) | Err(_) => thread::park_timeout(AT_REST),
+            Ok(Pass::Idle) | Err(_) => thread::park_timeout(LOOK_EVERY),
         }
     }
 }

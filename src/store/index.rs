@@ -4,7 +4,7 @@
 //! reached from the log itself.
 //!
 //! ```text
-//! s subject 00 offset → offsets of that subject, as differences, up to 1 KB
+//! s subject 00 offset → offsets of that subject, as differences, up to 512 bytes
 //! t type    00 offset → the same by type
 //! z offset            → a zone: its end, its least and greatest ts
 //! c name              → a number that the store keeps for itself
@@ -22,10 +22,14 @@ use super::record::Packed;
 use super::{Error, key, read};
 use crate::event::{Offset, Pattern};
 
-/// So many events are indexed at once.
-pub(super) const BLOCK: u64 = 2048;
+/// The index waits for so many events: a short block holds the writer up for a short time…
+pub(super) const LEAST_BLOCK: u64 = 256;
+/// …and takes at most so many at once: where much is written the blocks are long, which costs less an event.
+pub(super) const MOST_BLOCK: u64 = 4096;
+/// A zone grows up to so many events.
+pub(super) const ZONE: u64 = 2048;
 /// A record of offsets is begun anew at so many bytes: it is read and written again with every block.
-const MAX_POSTING: usize = 1024;
+const MAX_POSTING: usize = 512;
 /// Subjects beyond so many share one entry, whose events a query looks at one by one.
 const MAX_SUBJECTS: u64 = 100_000;
 /// How far the index has come.
@@ -173,7 +177,7 @@ pub(super) fn block(engine: &dyn Engine, first: Offset, end: Offset) -> Result<(
         let (mut at, spans) = record?;
         for span in spans {
             at += span.count;
-            if at > end || zone.end - zone.first >= BLOCK {
+            if at > end || zone.end - zone.first >= MOST_BLOCK {
                 break 'log;
             }
             read::visit_span(engine, &span, |_, packed| {

@@ -42,7 +42,7 @@ impl Maintainer {
     /// Indexes the next block. With `partial`, also one that is not full yet, as when the log has come to rest.
     pub fn pass(&self, partial: bool) -> Result<Pass, Error> {
         let behind = self.behind();
-        if behind == 0 || (behind < index::BLOCK && !partial) {
+        if behind == 0 || (behind < index::LEAST_BLOCK && !partial) {
             return Ok(Pass::Idle);
         }
         let engine = self.shared.engine()?;
@@ -61,8 +61,12 @@ impl Maintainer {
         ops.push(Op::put(Tree::Index, prune::LIVE_BYTES, key::offset(self.shared.live_bytes())));
         engine.apply(&ops)?;
         self.shared.add_zone(zone);
-        let saved = pack::stretch(&*engine, from, zone.end)?;
-        self.shared.live_bytes.fetch_sub(saved as i64, Ordering::Relaxed);
+        // A zone is packed when it is whole, and what has come to rest meanwhile.
+        let whole = zone.end - zone.first >= index::ZONE;
+        if whole || partial {
+            let saved = pack::stretch(&*engine, if whole { zone.first } else { from }, zone.end)?;
+            self.shared.live_bytes.fetch_sub(saved as i64, Ordering::Relaxed);
+        }
         Ok(Pass::Indexed)
     }
 }

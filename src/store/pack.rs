@@ -1,7 +1,7 @@
 //! Packing: small records of one stream, and of the log, are put together in the background.
 //!
 //! Who emits one event at a time leaves one record an event, and sled pays by the record, in memory and at
-//! the next open. Once a block has been indexed its records are rewritten, a few hundred changes at a time;
+//! the next open. Once a block has been indexed its records are rewritten, a few dozen changes at a time;
 //! readers notice when the record that they look for has gone into another one.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,9 @@ use super::{Error, key, parts, read};
 use crate::event::{Offset, StreamId};
 
 /// So many changes a batch: the writer waits while one is applied.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
+/// Between two batches.
+const PAUSE: std::time::Duration = std::time::Duration::from_micros(500);
 
 /// What is to be changed, and how many bytes less there are then.
 #[derive(Default)]
@@ -42,6 +44,8 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
         packing.stream(engine, &id, first_seq, end_seq)?;
         if packing.ops.len() >= BATCH {
             engine.apply(&std::mem::take(&mut packing.ops))?;
+            // The writer goes first.
+            std::thread::sleep(PAUSE);
         }
     }
     packing.log(engine, first, end)?;

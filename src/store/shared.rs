@@ -202,7 +202,7 @@ impl Shared {
     /// The last zone, while it may still grow.
     pub(super) fn growing_zone(&self) -> Option<Zone> {
         let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
-        zones.last().copied().filter(|zone| zone.end - zone.first < index::BLOCK)
+        zones.last().copied().filter(|zone| zone.end - zone.first < index::ZONE)
     }
 
     /// Lets go of the zones before the first offset.

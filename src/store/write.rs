@@ -144,8 +144,9 @@ impl Writer {
     /// Refuses while there is no room, before anything is touched.
     fn check_room(&self) -> Result<(), Error> {
         let reason = match (self.shared.free(), self.shared.budget_exceeded()) {
+            // Without the bytes that are free, so that it stays the same reason while these change.
             (Some(free), _) if free < self.shared.settings.min_free => {
-                format!("{free} bytes are free, store.min_free is {}", self.shared.settings.min_free)
+                format!("less than store.min_free is free, which is {} bytes", self.shared.settings.min_free)
             }
             (_, Some(reason)) => reason,
             _ => {

@@ -100,6 +100,16 @@ async fn a_store_is_checked_exported_imported_and_compacted() {
     );
 }
 
+#[tokio::test]
+async fn only_a_daemon_can_be_followed() {
+    let dir = six_events().await;
+    let store = dir.path().join("store").to_string_lossy().into_owned();
+    for command in [&["events", "follow"][..], &["events", "query", "--follow"], &["watch", "--from", "daemon"]] {
+        let told = told(dir.path(), &[command, &["--store", &store]].concat());
+        assert!(told.contains("--store: only a daemon") && told.ends_with("[exit 2]"), "{told}");
+    }
+}
+
 #[test]
 fn dead_letters_and_sinks_of_a_store_without_any() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -149,7 +159,7 @@ fn the_help_has_examples_and_the_exit_codes() {
     let dir = tempfile::tempdir().expect("a folder");
     insta::assert_snapshot!(told(dir.path(), &["--help"]));
     for command in
-        ["run", "adapter", "events query", "events follow", "store check", "config example", "dlq", "sinks"]
+        ["run", "adapter", "events query", "store check", "store stats", "config example", "dlq retry", "sinks"]
     {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         assert!(told(dir.path(), &args).contains("Example"), "{command}");
@@ -160,11 +170,24 @@ fn the_help_has_examples_and_the_exit_codes() {
 }
 
 #[test]
+fn a_folder_that_is_no_store_is_not_made_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let empty = dir.path().join("store");
+    std::fs::create_dir(&empty).expect("a folder");
+    for args in [&["store", "check"][..], &["events", "query"], &["store", "compact"]] {
+        let told = told(dir.path(), args);
+        assert!(told.contains("there is no store at DIR/store") && told.ends_with("[exit 3]"), "{told}");
+    }
+    let missing = dir.path().join("missing.jsonl").to_string_lossy().into_owned();
+    assert!(told(dir.path(), &["store", "import", &missing]).ends_with("[exit 2]"));
+    assert_eq!(std::fs::read_dir(&empty).expect("a folder").count(), 0);
+}
+
+#[test]
 fn options_that_do_not_go_together_are_told() {
     let dir = tempfile::tempdir().expect("a folder");
     for args in [
-        &["events", "follow", "--store", "/x"][..],
-        &["sinks", "--follow", "--store", "/x"],
+        &["sinks", "--follow", "--store", "/x"][..],
         &["watch", "--url", "http://127.0.0.1:1"],
         &["watch", "--store", "/x"],
     ] {

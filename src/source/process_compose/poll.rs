@@ -237,8 +237,13 @@ impl Source {
         if error == ingest::Error::Closed {
             return Err(Failed::Closed);
         }
-        tracing::warn!(source = self.settings.name, "events are not stored, the next poll tries again: {error}");
-        self.status.send_replace(Status::Failing(error.to_string()));
+        let status = Status::Failing(error.to_string());
+        if self.status.send_replace(status.clone()) != status {
+            tracing::warn!(
+                source = self.settings.name,
+                "events are not stored, the next poll tries again: {error}"
+            );
+        }
         tokio::time::sleep(AFTER_REFUSAL).await;
         self.settle().await.map(|()| false)
     }
