@@ -73,6 +73,11 @@ impl Dir {
     }
 }
 
+/// Whether there is a store in that folder, be it a broken one. Opening one where there is none would make it.
+pub fn is_there(dir: &Path) -> bool {
+    ["format", MAKING, "db"].iter().any(|name| dir.join(name).exists())
+}
+
 fn io(path: &Path, what: &str, error: &std::io::Error) -> Error {
     Error::Io(format!("{} {what}: {error}", path.display()))
 }
