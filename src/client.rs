@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::api::events::{Page, Row};
 use crate::api::filter::Filter;
 use crate::config::Secret;
+use crate::deliver::Status;
 use crate::event::{Event, Logged, Offset};
 
 pub use follow::{Follow, Followed};
@@ -24,6 +25,8 @@ pub use reader::{Failed, Reader};
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take, but for those that never end.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long the answer to whether anybody is there may take.
+const GREETING: Duration = Duration::from_secs(5);
 /// The most bytes of an answer: a page of 1,000 events of 64 KiB, and some more.
 const MAX_ANSWER: usize = 80 << 20;
 
@@ -87,6 +90,22 @@ impl Client {
         &self.url
     }
 
+    /// Asks whether a daemon is there, and where its log ends. One whose store takes no events, as with a full
+    /// disk, answers too: what it has can be read.
+    pub async fn end(&self) -> Result<Offset, Error> {
+        #[derive(Deserialize)]
+        struct Health {
+            next_offset: Offset,
+        }
+        let sent = self.request(Method::GET, "/api/health").timeout(GREETING).send().await;
+        let response = sent.map_err(|error| self.unreachable(&error))?;
+        let response = match response.status() {
+            StatusCode::SERVICE_UNAVAILABLE => response,
+            _ => self.accept(response).await?,
+        };
+        self.read(response).await.map(|health: Health| health.next_offset)
+    }
+
     /// A page of events.
     pub async fn events(&self, filter: &Filter) -> Result<Page, Error> {
         let response = self.ask(Method::GET, &format!("/api/events?{}", filter.to_query())).await?;
@@ -106,6 +125,11 @@ impl Client {
             Err(Error::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// How the sinks fare.
+    pub async fn sinks(&self) -> Result<Vec<Status>, Error> {
+        self.get("/api/sinks").await
     }
 
     /// Follows events as they come; goes on by itself when the daemon was away.

@@ -45,7 +45,7 @@ use uuid::Uuid;
 use crate::event::{Draft, Invalid, Offset, StreamId};
 
 pub use check::Report;
-pub use dir::FORMAT;
+pub use dir::{FORMAT, is_there};
 pub use engine::Tree;
 pub use maintain::{Maintainer, Pass};
 pub use memory::{Disk, Failing};

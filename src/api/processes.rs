@@ -83,7 +83,8 @@ pub(super) async fn list(
 ) -> Result<(HeaderMap, Json<Vec<serde_json::Value>>), Error> {
     let (limit, after) = parameters(&query.unwrap_or_default())?;
     let mut cache = shared.processes.0.lock().await;
-    let mut fold = match cache.take() {
+    // What was trimmed since the last request is in the store's own fold alone.
+    let mut fold = match cache.take().filter(|fold| fold.next >= shared.store.range().start) {
         Some(fold) => fold,
         None => Fold::load(&shared.store)?,
     };

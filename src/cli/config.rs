@@ -31,8 +31,8 @@ enum Command {
   watchpost config show --config /etc/watchpost.yaml
   WATCHPOST_STORE_DIR=/srv/events watchpost config show")]
     Show {
-        /// The file; without it, what `watchpost adapter` would run with.
-        #[arg(long, env = "WATCHPOST_CONFIG", value_name = "FILE")]
+        /// The file [env: WATCHPOST_CONFIG]; without it, what `watchpost adapter` would run with.
+        #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
 }
@@ -48,11 +48,17 @@ pub(super) fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outc
         }
         Command::Example => out.text(&config::example())?,
         Command::Show { config } => {
+            let config = path(config.as_ref(), environment);
             let base = if config.is_some() { Base::Empty } else { Base::Adapter };
             out.text(&config::show(&load(config.as_deref(), base, environment, &[])?))?;
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The configuration that an option names, else the environment.
+pub(super) fn path(option: Option<&PathBuf>, environment: &Environment) -> Option<PathBuf> {
+    option.cloned().or_else(|| environment.get("WATCHPOST_CONFIG").map(PathBuf::from))
 }
 
 /// The most bytes that a configuration may have.

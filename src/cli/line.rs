@@ -1,6 +1,6 @@
 //! An event as one line for people: `HH:MM:SS.mmm icon text`. Pure.
 
-use crate::event::process::{ProcessData, Reason, RestartedBy, kind};
+use crate::event::process::{ProcessData, Reason, ResourcesData, RestartedBy, kind};
 use crate::event::source::SourceData;
 use crate::event::{Class, Event, Severity};
 
@@ -47,6 +47,7 @@ fn icon(event: &Event) -> (char, &'static str) {
 
 fn text(event: &Event) -> String {
     let known = match event.session.class() {
+        Class::Process if event.kind.as_str() == kind::RESOURCES_SAMPLED => event.data.read().ok().map(sample),
         Class::Process => event.data.read().ok().and_then(|data| process(event.kind.as_str(), &data)),
         Class::Source => event.data.read().ok().and_then(|data| source(event.kind.as_str(), &data)),
         _ => None,
@@ -72,6 +73,12 @@ fn process(kind: &str, data: &ProcessData) -> Option<String> {
     };
     let inferred = if data.inferred { " (inferred)" } else { "" };
     Some(format!("{}/{} {what}{inferred}", data.namespace, data.process))
+}
+
+fn sample(data: ResourcesData) -> String {
+    let of = if data.parts > 1 { format!(", part {} of {}", data.part, data.parts) } else { String::new() };
+    let (count, es) = (data.processes.len(), if data.processes.len() == 1 { "" } else { "es" });
+    format!("source {} sampled {count} process{es}{of}", data.source)
 }
 
 fn pid(pid: i64) -> String {
@@ -118,11 +125,14 @@ fn source(kind: &str, data: &SourceData) -> Option<String> {
     }
 }
 
-/// With every control character written out, so that no name can drive the terminal.
+/// With every control character written out, so that no name can drive the terminal, nor turn the order of what
+/// stands beside it.
 pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        let turns =
+            matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }
@@ -187,6 +197,10 @@ mod tests {
             line(&down, Clock::Date, false),
             "2025-10-16 09:53:31.042 ✖ source main is down after 3 polls: refused"
         );
+        let sample = r#"{"source":"main","sample":1,"part":1,"parts":2,"processes":[
+            {"process":"a","namespace":"default","mem":1,"cpu":0.5}]}"#;
+        let sample = event("proc-main-1", "resources_sampled", sample);
+        assert_eq!(line(&sample, Clock::Time, false), "09:53:31.042 • source main sampled 1 process, part 1 of 2");
         let up = event("source-main", "source_up", r#"{"source":"main","url":"","failed_polls":3,"down_ms":6540}"#);
         assert_eq!(
             line(&up, Clock::Time, true),
@@ -197,5 +211,6 @@ mod tests {
     #[test]
     fn no_name_drives_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert_eq!(printable("a\u{202e}b\u{9b}é"), "a\\u{202e}b\\u{9b}é");
     }
 }

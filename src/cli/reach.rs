@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::config::load;
+use super::config::{load, path};
 use super::exit::{Exit, Failure};
 use super::run::flag;
 use crate::client::{self, Client, Failed, Reader};
 use crate::config::{Base, Environment, Flag, Listen, Secret, Settings};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Where the events are. By default: the daemon, and where none answers, the store.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -54,11 +54,21 @@ impl Args {
 
     /// The same with options of the command's own.
     pub(super) fn settings_with(&self, environment: &Environment, own: Vec<Flag>) -> Result<Settings, Failure> {
-        let config = self.config.clone().or_else(|| environment.get("WATCHPOST_CONFIG").map(PathBuf::from));
+        let config = path(self.config.as_ref(), environment);
         let store = self.store.as_ref().map(|dir| dir.to_string_lossy().into_owned());
         let flags: Vec<Flag> = flag("--store", "store.dir", store).into_iter().chain(own).collect();
         let base = if config.is_some() { Base::Empty } else { Base::Adapter };
         load(config.as_deref(), base, environment, &flags)
+    }
+
+    /// The first option that is of no use where events come from NATS.
+    pub(super) fn not_for_nats(&self) -> Option<&'static str> {
+        let given = [("--url", self.url.is_some()), ("--store", self.store.is_some())];
+        given
+            .into_iter()
+            .chain([("--token-file", self.token_file.is_some())])
+            .find(|given| given.1)
+            .map(|given| given.0)
     }
 
     /// A client of the daemon, where only that will do.
@@ -77,11 +87,11 @@ impl Args {
     pub(super) async fn reader(&self, environment: &Environment) -> Result<Reader, Failure> {
         let settings = self.settings(environment)?;
         let daemon = if self.store.is_some() { None } else { self.daemon(&settings, environment)? };
-        let Some((client, outright)) = daemon else { return open(&settings) };
-        match client.get::<serde_json::Value>("/api/health").await {
+        let Some((client, outright)) = daemon else { return reader(&settings) };
+        match client.end().await {
             Ok(_) => Ok(Reader::Daemon(client)),
             Err(error @ (client::Error::Unreachable { .. } | client::Error::Malformed { .. })) if !outright => {
-                open(&settings).map_err(|failure| beside(failure, &error))
+                reader(&settings).map_err(|failure| beside(failure, &error))
             }
             Err(error) => Err(error.into()),
         }
@@ -89,12 +99,17 @@ impl Args {
 }
 
 /// Opens the store to read it; one that is not there is not made.
-fn open(settings: &Settings) -> Result<Reader, Failure> {
+fn reader(settings: &Settings) -> Result<Reader, Failure> {
+    Ok(Reader::Store { store: open(settings)?, prefixes: settings.subject_prefixes() })
+}
+
+/// Opens a store that is there.
+pub(super) fn open(settings: &Settings) -> Result<Store, Failure> {
     let dir = &settings.store.dir;
-    if !dir.exists() {
+    if !store::is_there(dir) {
         return Err(Failure::says(Exit::Unavailable, format!("there is no store at {}", dir.display())));
     }
-    Ok(Reader::Store { store: Store::open(&settings.store)?, prefixes: settings.subject_prefixes() })
+    Ok(Store::open(&settings.store)?)
 }
 
 /// Where the store could not be opened either, both reasons are told.

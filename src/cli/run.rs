@@ -1,10 +1,11 @@
 //! `watchpost run`: the daemon.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::config::load;
+use super::config::{load, path};
 use super::exit::{Exit, Failure, Outcome};
 use crate::config::{Base, Environment, Flag, Settings};
 use crate::daemon::{self, Daemon, Notify, Shutdown};
@@ -27,8 +28,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, environment: &Environment) -> Outcome {
-    let config = args.config.clone().or_else(|| environment.get("WATCHPOST_CONFIG").map(PathBuf::from));
-    let Some(config) = config else {
+    let Some(config) = path(args.config.as_ref(), environment) else {
         let words = "give --config FILE; `watchpost config example` prints one, and `watchpost adapter` needs none";
         return Err(Failure::says(Exit::Usage, words));
     };
@@ -53,7 +53,10 @@ pub(super) async fn serve(settings: Settings, environment: &Environment) -> Outc
     let listener = daemon::bind(&settings).await?;
     let api = listener.as_ref().map_or_else(|| "off".to_owned(), |listener| listener.url());
     let dir = settings.store.dir.clone();
-    let daemon = Daemon::start(settings, listener).await?;
+    let daemon = tokio::select! {
+        daemon = Daemon::start(settings, listener) => daemon?,
+        () = shutdown.force.cancelled() => return Err(daemon::Error::Forced("the start".into()).into()),
+    };
     tracing::info!(store = %dir.display(), api, "ready");
     notify.ready();
     let ended = daemon.run(shutdown).await;
@@ -62,20 +65,33 @@ pub(super) async fn serve(settings: Settings, environment: &Environment) -> Outc
     Ok(Exit::Ok)
 }
 
+/// Signals within this time are one: what passes a signal on, such as `timeout`, may send it to the whole group
+/// of processes too.
+const ONE_SIGNAL: Duration = Duration::from_millis(200);
+
 /// The first SIGTERM or Ctrl-C drains, the second forces.
 async fn heed(shutdown: Shutdown, notify: Notify) {
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         tracing::error!("signals cannot be heeded: end this process with SIGKILL, nothing acknowledged is lost");
         return;
     };
-    for then in [&shutdown.drain, &shutdown.force] {
+    let mut next = async || {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
-        notify.stopping();
-        then.cancel();
-    }
+    };
+    next().await;
+    notify.stopping();
+    shutdown.drain.cancel();
+    let echoes = async {
+        loop {
+            next().await;
+        }
+    };
+    let _elapsed: Result<(), _> = tokio::time::timeout(ONE_SIGNAL, echoes).await;
+    next().await;
+    shutdown.force.cancel();
 }
 
 impl From<daemon::Error> for Failure {

@@ -1,8 +1,12 @@
 //! `watchpost sinks`.
 
+use std::io;
+use std::time::Duration;
+
 use super::exit::{Exit, Outcome};
 use super::out::{Out, table};
 use super::reach;
+use crate::client::{self, Client};
 use crate::config::Environment;
 use crate::deliver::{Circuit, State, Status};
 
@@ -10,28 +14,62 @@ use crate::deliver::{Circuit, State, Status};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   watchpost sinks
+  watchpost sinks --follow
   watchpost sinks --json | jq 'select(.lag_events > 1000)'")]
 pub(super) struct Args {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Print the daemon's sinks again as they change, once a second at most.
+    #[arg(long)]
+    follow: bool,
     #[command(flatten)]
     reach: reach::Args,
 }
 
+/// How often a follower looks.
+const EVERY: Duration = Duration::from_secs(1);
+
 pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outcome {
+    if args.follow {
+        return follow(&args.reach.client(environment)?, args.json, out).await;
+    }
     let sinks = args.reach.reader(environment).await?.sinks().await?;
-    if args.json {
-        for sink in &sinks {
-            out.json(sink)?;
-        }
-    } else {
-        let rows: Vec<Vec<String>> = sinks.iter().map(row).collect();
-        for line in table(&["SINK", "STATE", "LAG", "BEHIND", "DELIVERED", "DEAD", "LAST ERROR"], &rows) {
-            out.line(line)?;
+    print(&sinks, args.json, true, out)?;
+    Ok(Exit::Ok)
+}
+
+/// Prints each sink, then those that have changed. The daemon must be there at first; later it may be away.
+async fn follow(client: &Client, json: bool, out: &mut Out) -> Outcome {
+    let (mut sinks, mut away) = (client.sinks().await?, false);
+    print(&sinks, json, true, out)?;
+    loop {
+        out.flush()?;
+        tokio::time::sleep(EVERY).await;
+        match client.sinks().await {
+            Ok(now) => {
+                let changed: Vec<Status> = now.iter().filter(|sink| !sinks.contains(sink)).cloned().collect();
+                print(&changed, json, false, out)?;
+                (sinks, away) = (now, false);
+            }
+            Err(error @ client::Error::Unreachable { .. }) => {
+                if !away {
+                    tracing::warn!("{error}; trying again");
+                }
+                away = true;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(Exit::Ok)
+}
+
+fn print(sinks: &[Status], json: bool, heading: bool, out: &mut Out) -> io::Result<()> {
+    if json {
+        return sinks.iter().try_for_each(|sink| out.json(sink));
+    }
+    let rows: Vec<Vec<String>> = sinks.iter().map(row).collect();
+    let lines = table(&["SINK", "STATE", "LAG", "BEHIND", "DELIVERED", "DEAD", "LAST ERROR"], &rows);
+    lines.iter().skip(usize::from(!heading)).try_for_each(|line| out.line(line))
 }
 
 fn row(status: &Status) -> Vec<String> {

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
-use super::config::load;
+use super::config::{load, path};
 use super::exit::{Exit, Failure, Outcome};
 use super::out::Out;
+use super::reach::open;
 use super::run::flag;
 use crate::config::{Base, Environment, Flag, Settings};
 use crate::store::{self, Stats, Store};
@@ -63,7 +64,7 @@ pub(super) fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outc
         Command::Check => check(&open(&settings)?, args.json, out),
         Command::Stats => stats(&open(&settings)?.stats()?, args.json, out),
         Command::Export { file } => export(&open(&settings)?, file.as_ref(), out),
-        Command::Import { file } => import(&Store::open(&settings.store)?, file.as_ref(), args.json, out),
+        Command::Import { file } => import(&settings, file.as_ref(), args.json, out),
         Command::Compact => {
             open(&settings)?;
             compact(&settings, args.json, out)
@@ -72,19 +73,10 @@ pub(super) fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outc
 }
 
 fn settings(args: &Args, environment: &Environment) -> Result<Settings, Failure> {
-    let config = args.config.clone().or_else(|| environment.get("WATCHPOST_CONFIG").map(PathBuf::from));
+    let config = path(args.config.as_ref(), environment);
     let dir = args.store.as_ref().map(|dir| dir.to_string_lossy().into_owned());
     let flags: Vec<Flag> = flag("--store", "store.dir", dir).into_iter().collect();
     load(config.as_deref(), Base::Empty, environment, &flags)
-}
-
-/// Opens a store that is there.
-fn open(settings: &Settings) -> Result<Store, Failure> {
-    let dir = &settings.store.dir;
-    if !dir.exists() {
-        return Err(Failure::says(Exit::Found, format!("there is no store at {}", dir.display())));
-    }
-    Ok(Store::open(&settings.store)?)
 }
 
 fn check(store: &Store, json: bool, out: &mut Out) -> Outcome {
@@ -159,7 +151,7 @@ fn export(store: &Store, file: Option<&PathBuf>, out: &mut Out) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn import(store: &Store, file: Option<&PathBuf>, json: bool, out: &mut Out) -> Outcome {
+fn import(settings: &Settings, file: Option<&PathBuf>, json: bool, out: &mut Out) -> Outcome {
     let mut from: Box<dyn BufRead> = match file {
         Some(file) => {
             let fail = |error: io::Error| Failure::says(Exit::Usage, format!("{}: {error}", file.display()));
@@ -167,6 +159,7 @@ fn import(store: &Store, file: Option<&PathBuf>, json: bool, out: &mut Out) -> O
         }
         None => Box::new(io::stdin().lock()),
     };
+    let store = Store::open(&settings.store)?;
     let events = store.import(&mut from).map_err(|error| match error {
         store::Error::Corrupt(_) => Failure::new(Exit::Usage, error),
         _ => error.into(),

@@ -73,6 +73,9 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
         ..Filter::default()
     };
     filter.validate().map_err(|error| Failure::new(Exit::Usage, error))?;
+    if let (Origin::Nats, Some(option)) = (args.from, args.reach.not_for_nats()) {
+        return Err(Failure::says(Exit::Usage, format!("{option} is of the daemon: give --from daemon with it")));
+    }
     match args.from {
         Origin::Nats => from_nats(args, &filter, environment, out).await,
         Origin::Daemon => from_daemon(args, filter, &args.reach.client(environment)?, out).await,
@@ -153,21 +156,24 @@ async fn from_daemon(args: &Args, filter: Filter, client: &Client, out: &mut Out
     follow(client, &filter, Some(left), args.json, Clock::Time, out).await
 }
 
-/// The last event of each subject, in the order of the log, and the offset behind all that was looked at.
+/// The last event of each subject, in the order of the log, and the offset at which the log ended then.
 async fn current(client: &Client, filter: &Filter) -> Result<(Vec<Row>, Offset), Failure> {
-    let mut filter = Filter { newest_first: true, limit: Some(MAX_LIMIT), ..filter.clone() };
-    let (mut rows, mut subjects, mut next) = (Vec::new(), HashSet::new(), 0);
+    let end = client.end().await?;
+    let mut filter = Filter { newest_first: true, after: Some(end), limit: Some(MAX_LIMIT), ..filter.clone() };
+    let (mut rows, mut subjects) = (Vec::new(), HashSet::new());
     for _ in 0..STATE_PAGES {
         let page = client.events(&filter).await?;
-        next = next.max(page.events.first().map_or(0, |row| row.logged.offset + 1));
         rows.extend(page.events.into_iter().filter(|row| subjects.insert(row.logged.event.subject.clone())));
         filter.after = page.next;
         if page.next.is_none() {
             break;
         }
     }
+    if let Some(offset) = filter.after {
+        tracing::warn!("the current state is that of the events from {offset} on: older ones were not looked at");
+    }
     rows.reverse();
-    Ok((rows, next))
+    Ok((rows, end))
 }
 
 impl From<consumer::Error> for Failure {

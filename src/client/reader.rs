@@ -51,7 +51,7 @@ impl Reader {
     /// How the sinks fare.
     pub async fn sinks(&self) -> Result<Vec<Status>, Failed> {
         match self {
-            Self::Daemon(client) => Ok(client.get("/api/sinks").await?),
+            Self::Daemon(client) => Ok(client.sinks().await?),
             Self::Store { store, .. } => Ok(deliver::at_rest(store)?),
         }
     }

@@ -189,9 +189,11 @@ fn nats_auth(section: &Section<'_>, environment: &Environment, told: Told) -> Na
     let token = section.secret("token", environment, told).map(NatsAuth::Token);
     let user = section.optional("user", value::text, told);
     let password = section.secret("password", environment, told);
-    if user.is_some() != password.is_some() && section.has("user") != section.has("password") {
-        let (there, missing) = if user.is_some() { ("user", "password") } else { ("password", "user") };
-        told.push(section.mistake(there, format!("a {missing} beside it"), ""));
+    let given = ["password", "password_file"].into_iter().find(|key| section.has(key));
+    match (section.has("user"), given) {
+        (true, None) => told.push(section.mistake("user", "a password beside it", "")),
+        (false, Some(key)) => told.push(section.mistake(key, "a user beside it", "")),
+        _ => {}
     }
     let user = user.zip(password).map(|(user, password)| NatsAuth::User { user, password });
     let given: Vec<NatsAuth> = [credentials, nkey, token, user].into_iter().flatten().collect();

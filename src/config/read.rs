@@ -4,7 +4,7 @@ use super::mistake::{Mistake, Place};
 use super::schema;
 use super::tree::{Entry, Node, Value};
 use super::value::{self, Parsed};
-use super::{Environment, Secret};
+use super::{Environment, Secret, without_password};
 
 /// A map of the tree, under the keys that the schema has for it.
 pub(super) struct Section<'a> {
@@ -63,8 +63,7 @@ impl<'a> Section<'a> {
             mistakes.push(self.mistake(key, "one value", &describe(&entry.node.value)));
             return None;
         };
-        let shown = if is_secret(key) { "***" } else { word.as_str() };
-        parse(word).map_err(|expected| mistakes.push(self.mistake(key, expected, shown))).ok()
+        parse(word).map_err(|expected| mistakes.push(self.mistake(key, expected, &shown(key, word)))).ok()
     }
 
     /// The value under a key, else the default.
@@ -144,8 +143,13 @@ fn as_word(node: &Node) -> &str {
     if let Value::Word(word) = &node.value { word } else { "" }
 }
 
-fn is_secret(key: &str) -> bool {
-    matches!(key, "token" | "password")
+/// A word as a mistake may show it.
+fn shown(key: &str, word: &str) -> String {
+    match key {
+        "token" | "password" => "***".into(),
+        "url" => without_password(word),
+        _ => word.into(),
+    }
 }
 
 fn describe(value: &Value) -> String {

@@ -150,6 +150,12 @@ fn what_is_given_in_two_ways_is_a_mistake() {
         &["w.yaml:2: jetstream: expected only one of credentials_file, nkey_file, user with password, and token, \
            found `2 of them`"],
     );
+    let half = |key: &str, other: &str| {
+        let expected = format!("w.yaml:1: jetstream.{key}: expected a {other} beside it");
+        check_mistakes(&format!("jetstream: {{{key}: /dev/null}}"), &[&expected]);
+    };
+    half("user", "password");
+    half("password", "user");
     check_mistakes(
         "process_compose:\n  - url: http://a\n    socket: /b\n",
         &["w.yaml:3: process_compose[0].socket: expected only one of url, socket, found `socket beside url`"],
@@ -203,5 +209,24 @@ drain_deadline: 3s
 #[test]
 fn a_password_in_a_url_is_masked() {
     assert_eq!(without_password("nats://u:p@a:1,tls://t@b"), "nats://***@a:1,tls://***@b");
+    assert_eq!(without_password("nats://me:secret@a,tls://you:p@ss@b"), "nats://***@a,tls://***@b");
+    assert_eq!(without_password("me:secret@a"), "***@a");
     assert_eq!(without_password("nats://a:1"), "nats://a:1");
+    let (settings, _) = read("process_compose: [{url: 'http://u:p@a:1'}]", &[], NONE).expect("no mistakes");
+    assert!(show(&settings).contains("url: \"http://***@a:1\""), "{}", show(&settings));
+    for text in ["jetstream: {url: 'http://u:p@a:1'}", "process_compose: [{url: 'https://u:p@a:1'}]"] {
+        let told = read(text, &[], NONE).expect_err("another scheme").to_string();
+        assert!(told.contains("***@a:1") && !told.contains("u:p"), "{told}");
+    }
+}
+
+#[test]
+fn a_file_with_a_password_needs_a_user_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("password");
+    std::fs::write(&file, "secret").expect("written");
+    let text = format!("jetstream: {{password_file: {}}}", file.display());
+    check_mistakes(&text, &["w.yaml:1: jetstream.password_file: expected a user beside it"]);
+    let text = format!("jetstream: {{password_file: {}, user: me}}", file.display());
+    check_mistakes(&text, &[]);
 }

@@ -101,7 +101,7 @@ fn store(store: &Store, key: &str) -> Option<String> {
 fn supervisor(supervisor: &ProcessCompose, key: &str) -> Option<String> {
     match (key, &supervisor.endpoint) {
         ("name", _) => Some(quoted(&supervisor.name)),
-        ("url", Endpoint::Url(url)) => Some(quoted(url)),
+        ("url", Endpoint::Url(url)) => Some(quoted(&without_password(url))),
         ("socket", Endpoint::Socket(path)) => Some(quoted(&path.to_string_lossy())),
         ("token", _) => masked(supervisor.token.as_ref()),
         ("poll_interval", _) => Some(write_duration(supervisor.poll_interval)),

@@ -66,7 +66,7 @@ impl Filter {
         self
     }
 
-    /// The subjects that it stands for.
+    /// The subjects that it stands for, without those that another one covers.
     pub fn subjects(&self) -> Result<Vec<Pattern>, Invalid> {
         let name = |name: &Option<String>| name.as_deref().map_or_else(|| "*".to_owned(), token);
         let (namespace, process, kind) = (name(&self.namespace), name(&self.process), name(&self.kind));
@@ -82,8 +82,27 @@ impl Filter {
         if subjects.is_empty() {
             subjects.push(">".into());
         }
-        subjects.iter().map(Pattern::parse).collect()
+        let patterns: Result<Vec<Pattern>, Invalid> = subjects.iter().map(Pattern::parse).collect();
+        Ok(apart(patterns?))
     }
+}
+
+/// NATS takes no filters that overlap.
+fn apart(patterns: Vec<Pattern>) -> Vec<Pattern> {
+    let mut kept: Vec<Pattern> = Vec::new();
+    for pattern in patterns {
+        if !kept.iter().any(|other| covers(other, &pattern)) {
+            kept.retain(|other| !covers(&pattern, other));
+            kept.push(pattern);
+        }
+    }
+    kept
+}
+
+/// Whether `wide` chooses all that `narrow` does. No number of `*` stands for a `>`.
+fn covers(wide: &Pattern, narrow: &Pattern) -> bool {
+    let open = |pattern: &Pattern| pattern.as_str().ends_with('>');
+    wide.matches(narrow.as_str()) && (open(wide) || !open(narrow))
 }
 
 #[cfg(test)]
@@ -105,6 +124,8 @@ mod tests {
         check(&Filter::all().process("nats").kind("crashed"), &["core.process.*.nats.crashed"]);
         check(&Filter::all().prefix("lab.process"), &["lab.process.*.*.*"]);
         check(&Filter::all().subject("core.>").subject("hub.>"), &["core.>", "hub.>"]);
+        check(&Filter::all().subject("a.b").subject("a.b").subject("a.>").subject("a.*.c"), &["a.>"]);
+        check(&Filter::all().subject("a.*").subject("a.>").subject("*.b"), &["a.>", "*.b"]);
         check(&Filter::all().process("a b.c"), &["core.process.*.a=20b=2Ec.*"]);
     }
 

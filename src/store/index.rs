@@ -4,7 +4,7 @@
 //! reached from the log itself.
 //!
 //! ```text
-//! s subject 00 offset → offsets of that subject, as differences, up to 1 KB
+//! s subject 00 offset → offsets of that subject, as differences, up to 512 bytes
 //! t type    00 offset → the same by type
 //! z offset            → a zone: its end, its least and greatest ts
 //! c name              → a number that the store keeps for itself
@@ -29,7 +29,7 @@ pub(super) const MOST_BLOCK: u64 = 4096;
 /// A zone grows up to so many events.
 pub(super) const ZONE: u64 = 2048;
 /// A record of offsets is begun anew at so many bytes: it is read and written again with every block.
-const MAX_POSTING: usize = 1024;
+const MAX_POSTING: usize = 512;
 /// Subjects beyond so many share one entry, whose events a query looks at one by one.
 const MAX_SUBJECTS: u64 = 100_000;
 /// The key of how far the index has come.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use super::engine::{Engine, Op, Tree};
 use super::record::{self, MAX_RUN, Run, Span};
@@ -19,12 +20,14 @@ const BATCH: usize = 64;
 #[derive(Default)]
 struct Packing {
     ops: Vec<Op>,
+    /// Between two batches, so that the writer goes first.
+    pause: Duration,
     saved: u64,
 }
 
 /// Packs what stands in a stretch of the log; answers how many bytes less are alive. To be called while
 /// nothing is trimmed.
-pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result<u64, Error> {
+pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset, pause: Duration) -> Result<u64, Error> {
     let mut streams: BTreeMap<StreamId, (u64, u64)> = BTreeMap::new();
     for record in read::log_records(engine, first) {
         let (offset, spans) = record?;
@@ -37,7 +40,7 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
             *seqs = (seqs.0.min(span.first_seq), seqs.1.max(last));
         }
     }
-    let mut packing = Packing::default();
+    let mut packing = Packing { pause, ..Packing::default() };
     for (id, (first_seq, end_seq)) in streams {
         packing.stream(engine, &id, first_seq, end_seq)?;
     }
@@ -51,6 +54,7 @@ impl Packing {
     fn apply(&mut self, engine: &dyn Engine) -> Result<(), Error> {
         if self.ops.len() >= BATCH {
             engine.apply(&std::mem::take(&mut self.ops))?;
+            std::thread::sleep(self.pause);
         }
         Ok(())
     }

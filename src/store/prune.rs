@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
-use std::sync::PoisonError;
+use std::sync::TryLockError;
 use std::sync::atomic::Ordering;
 
 use super::engine::{Engine, Op, Tree};
@@ -90,7 +90,12 @@ impl Writer {
     /// As with [`Writer::apply`].
     pub fn trim(&mut self, now: Timestamp) -> Result<u64, Error> {
         let shared = self.shared.clone();
-        let _rewriting = shared.rewriting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _rewriting = match shared.rewriting.try_lock() {
+            Ok(rewriting) => rewriting,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // The writer does not wait for the index: the next step will come.
+            Err(TryLockError::WouldBlock) => return Ok(0),
+        };
         let store = Store { shared: shared.clone() };
         let (engine, confirmed) = (self.shared.engine()?, confirmed(&store)?);
         let used = self.shared.budget_used();
@@ -105,7 +110,7 @@ impl Writer {
         self.trimmed = self.trimmed.max(head.next);
         let (firsts, ops) = (HashMap::new(), Vec::new());
         let mut step = Step { ops, head, firsts, freed: 0, events: 0, confirmed, unconfirmed: 0 };
-        for record in read::log_records(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
+        for record in read::log_stored(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
             let (offset, spans) = record?;
             let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
             if end > most || !step.take_record(&*engine, offset, &spans, before)? {

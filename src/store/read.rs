@@ -76,6 +76,13 @@ pub(super) fn log_records(
     std::iter::from_fn(move || step().transpose())
 }
 
+/// The log's records as they are stored, from the one that has `from` on; for who keeps them from changing.
+pub(super) fn log_stored(engine: &dyn Engine, from: Offset) -> impl Iterator<Item = Result<LogRecord, Error>> + '_ {
+    let floor = engine.range(Tree::Log, (Bound::Unbounded, Bound::Included(key::offset(from))), true).next();
+    let floor = floor.and_then(Result::ok).map(|(key, _)| key).unwrap_or_default();
+    engine.range(Tree::Log, (Bound::Included(floor), Bound::Unbounded), false).map(|pair| log_record(pair?))
+}
+
 fn count(spans: &[Span]) -> u64 {
     spans.iter().map(|span| span.count).sum()
 }

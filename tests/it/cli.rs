@@ -169,6 +169,52 @@ fn the_help_has_examples_and_the_exit_codes() {
     }
 }
 
+#[test]
+fn a_folder_that_is_no_store_is_not_made_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let empty = dir.path().join("store");
+    std::fs::create_dir(&empty).expect("a folder");
+    for args in [&["store", "check"][..], &["events", "query"], &["store", "compact"]] {
+        let told = told(dir.path(), args);
+        assert!(told.contains("there is no store at DIR/store") && told.ends_with("[exit 3]"), "{told}");
+    }
+    let missing = dir.path().join("missing.jsonl").to_string_lossy().into_owned();
+    assert!(told(dir.path(), &["store", "import", &missing]).ends_with("[exit 2]"));
+    assert_eq!(std::fs::read_dir(&empty).expect("a folder").count(), 0);
+}
+
+#[test]
+fn options_that_do_not_go_together_are_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for args in [
+        &["sinks", "--follow", "--store", "/x"][..],
+        &["watch", "--url", "http://127.0.0.1:1"],
+        &["watch", "--store", "/x"],
+    ] {
+        let output = run(dir.path(), args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains("--store") || error.contains("--url"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_is_as_if_it_were_not_there() {
+    let dir = six_events().await;
+    for name in ["WATCHPOST_URL", "WATCHPOST_CONFIG", "WATCHPOST_LOG", "WATCHPOST_TOKEN"] {
+        let output = watchpost(dir.path(), &["events", "query"]).env(name, "").output().expect("it runs");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn an_error_that_nobody_can_read_is_no_panic() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let status = watchpost(dir.path(), &["store", "check"]).stderr(full).status().expect("it runs");
+    assert_eq!(status.code(), Some(3));
+}
+
 #[tokio::test]
 async fn a_pipe_whose_reader_is_gone_is_quiet() {
     let dir = six_events().await;

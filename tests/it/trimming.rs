@@ -1,6 +1,9 @@
 //! Trimming keeps what the trimmed events had come to.
 
-use watchpost::config;
+use tokio_util::sync::CancellationToken;
+use watchpost::api::{self, Listener, Parts};
+use watchpost::client::Client;
+use watchpost::config::{self, Listen};
 use watchpost::event::process::{ProcessData, ProcessState};
 use watchpost::event::{Data, Draft, Kind, Offset, Origin, Severity, StreamId, Subject, Timestamp};
 use watchpost::ingest::{self, Ingest};
@@ -125,4 +128,46 @@ async fn submit(ingest: &Ingest, drafts: Vec<Draft>) -> Result<(), ingest::Error
             other => return other.map(|_| ()),
         }
     }
+}
+
+#[tokio::test]
+async fn the_processes_of_the_api_miss_nothing_that_was_trimmed_between_two_requests() {
+    let store = Store::on(&Disk::default()).expect("a store");
+    let (mut writer, flusher) = store.writer().expect("the writer");
+    let mut commit = |from: u64, until: u64| {
+        for n in from..until {
+            let drafts = (n * 10..n * 10 + 10).map(draft).collect();
+            writer.apply(&[Submission::events(drafts)]).expect("room").remove(0).expect("taken");
+        }
+        flusher.flush(writer.next_offset()).expect("durable");
+    };
+    let listener = Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).await.expect("it binds");
+    let listener = listener.expect("a listener");
+    let client = Client::new(&listener.url(), None).expect("a client");
+    let parts = Parts {
+        store: store.clone(),
+        settings: config::Api::default(),
+        prefixes: Vec::new(),
+        sources: Vec::new(),
+        sinks: Vec::new(),
+    };
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(api::serve(listener, parts, shutdown.clone()));
+    let runs = async || -> Vec<u64> {
+        let rows: Vec<serde_json::Value> = client.get("/api/processes").await.expect("an answer");
+        rows.iter().map(|row| row["runs"].as_u64().expect("a number")).collect()
+    };
+    commit(0, 10);
+    runs().await;
+    commit(10, 60);
+    let everything = folded(&store, 0, Processes::default());
+    let expected: Vec<u64> = everything.sources["main"].processes.values().map(|process| process.runs).collect();
+    store.maintainer().pass(true).expect("a pass");
+    let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
+    while writer.trim(later).expect("a step") > 0 {}
+    flusher.flush(writer.next_offset()).expect("durable");
+    assert!(store.range().start > 100, "{:?}", store.range());
+    assert_eq!(runs().await, expected);
+    shutdown.cancel();
+    serving.await.expect("no panic").expect("no error");
 }

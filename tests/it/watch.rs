@@ -50,7 +50,8 @@ async fn shows_the_current_state_then_chooses() {
         check(&[], &state);
         check(&["-p", "web"], &state[2..]);
         check(&["-p", "default/api"], &state[..2]);
-        check(&["-t", "crashed,restarted"], &state[2..4]);
+        check(&["-p", "web", "-p", "default/web", "-p", "web"], &state[2..]);
+        check(&["-t", "crashed,restarted,crashed"], &state[2..4]);
         check(&["-p", "web", "-p", "api", "-t", "healthy"], &state[1..2]);
     }
     let since = ["watch", "--from", "daemon", "--since", "2025-10-16T09:53:31Z", "--limit", "2"];

@@ -19,11 +19,17 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts one, and waits until it has said that it is ready.
     pub(crate) fn start(dir: TempDir, more: &str) -> Self {
+        let command = command(dir.path(), more);
+        Self::ready(command, dir)
+    }
+
+    /// The same with a command that was made before.
+    pub(crate) fn ready(mut command: Command, dir: TempDir) -> Self {
         let socket = dir.path().join("notify");
         let _left_by_the_one_before = std::fs::remove_file(&socket);
         let listener = UnixDatagram::bind(&socket).expect("it binds");
         listener.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-        let child = command(dir.path(), more).env("NOTIFY_SOCKET", &socket).spawn().expect("it starts");
+        let child = command.env("NOTIFY_SOCKET", &socket).spawn().expect("it starts");
         let daemon = Self { child, dir: Some(dir) };
         let mut told = [0; 32];
         let length = listener.recv(&mut told).expect("readiness");
@@ -54,8 +60,14 @@ impl Daemon {
 
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.wait_and(|_| {})
+    }
+
+    /// Waits for its end, and does something to it again and again meanwhile.
+    pub(crate) fn wait_and(&mut self, meanwhile: impl Fn(&Self)) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
+            meanwhile(self);
             match self.child.try_wait().expect("a child") {
                 Some(status) => return status,
                 None => assert!(Instant::now() < deadline, "it does not end"),
