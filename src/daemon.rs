@@ -87,6 +87,8 @@ impl Daemon {
         let (ingest, ingestor) = Ingest::start(&store)?;
         let mut tasks = Tasks::default();
         let mut sinks = Vec::new();
+        let names: Vec<&str> = settings.jetstream.iter().map(|jetstream| jetstream.name.as_str()).collect();
+        deliver::release_others(&store, &names)?;
         if let Some(jetstream) = &settings.jetstream {
             sinks.push(deliver_to_jetstream(jetstream, &store, &mut tasks)?);
         }

@@ -33,6 +33,7 @@ use crate::sink::{self, Cursor, Refused, Sent, Sink};
 use crate::store::{self, Store, Write};
 
 pub use breaker::Circuit;
+pub use cursor::release_others;
 pub use status::{Failure, Handle, State, Status, at_rest};
 
 /// So many letters, at most, are written in one go: with events of 64 KiB, 2 MiB.

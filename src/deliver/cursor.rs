@@ -35,6 +35,17 @@ pub(super) fn load(store: &Store, sink: &str, required: bool) -> Result<Cursor, 
     Ok(cursor)
 }
 
+/// Pruning waits no longer for sinks that have a cursor and are not among `sinks`, those that are configured.
+/// Their cursors stay, for when they are back.
+pub fn release_others(store: &Store, sinks: &[&str]) -> Result<(), store::Error> {
+    for (sink, ..) in all(store)?.iter().filter(|(sink, _, required)| *required && !sinks.contains(&sink.as_str()))
+    {
+        tracing::warn!(sink, "has a cursor and is not configured: pruning does not wait for it any more");
+        load(store, sink, false)?;
+    }
+    Ok(())
+}
+
 /// The write that saves it.
 pub(super) fn write(sink: &str, cursor: &Cursor, required: bool) -> Write {
     let record = Record { offset: cursor.offset, mark: cursor.mark.clone(), required };

@@ -235,11 +235,26 @@ async fn pruning_waits_for_a_required_sink_that_was_never_reached() {
     let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
     let running = bench.run();
     running.until("it waits", |status| status.state == State::Waiting).await;
+    release_others(&bench.store, &["test"]).expect("room");
     assert_eq!(bench.writer.trim(later), Ok(0));
     running.task.abort();
     let running = bench.run_with(Settings { required: false, ..Settings::default() });
     running.until("it waits", |status| status.state == State::Waiting).await;
     assert_eq!(bench.writer.trim(later), Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pruning_waits_for_no_sink_that_is_not_configured_any_more() {
+    let mut bench = Bench::new();
+    bench.append_wanted(2);
+    bench.store.maintainer().pass(true).expect("a pass");
+    let cursor = Cursor { offset: 1, mark: json!("old") };
+    bench.store.put(&[cursor::write("test", &cursor, true)]).expect("room");
+    let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
+    assert_eq!(bench.writer.trim(later), Ok(0));
+    release_others(&bench.store, &["another"]).expect("room");
+    assert_eq!(bench.writer.trim(later), Ok(2));
+    assert_eq!(bench.cursor(), Some(json!({"offset": 1, "mark": "old", "required": false})));
 }
 
 #[tokio::test(start_paused = true)]
