@@ -49,7 +49,7 @@ pub use dir::{FORMAT, is_there};
 pub use engine::Tree;
 pub use maintain::{Maintainer, Pass};
 pub use memory::{Disk, Failing};
-pub use parts::{MAX_VALUE, MAX_WHOLE};
+pub use parts::MAX_VALUE;
 pub use query::{MAX_PAGE, Page, Query};
 pub use side::Write;
 pub use transfer::{Compacted, compact};

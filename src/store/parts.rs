@@ -9,7 +9,10 @@ use super::engine::{Engine, Fault, Op, Pair, Tree};
 pub const MAX_VALUE: usize = 6 * 1024;
 
 /// The most bytes that can be stored under one key, in parts.
-pub const MAX_WHOLE: usize = 255 * (MAX_VALUE - 1);
+pub(super) const MAX_WHOLE: usize = 1 << 20;
+
+// A byte tells how many parts there are behind the first.
+const _: () = assert!(MAX_WHOLE.div_ceil(MAX_VALUE - 1) <= 256);
 
 fn part_key(key: &[u8], part: u8) -> Vec<u8> {
     [key, &[0, part]].concat()

@@ -3,7 +3,8 @@
 use std::ops::Bound;
 
 use super::engine::{Engine, Fault, Op, Tree};
-use super::{Error, MAX_WHOLE, Store, parts};
+use super::parts::{self, MAX_WHOLE};
+use super::{Error, Store};
 use crate::event::Invalid;
 
 /// A record beside the log that changes.
@@ -41,7 +42,7 @@ impl Write {
         if self.key.is_empty() || self.key.len() > 512 || self.key.contains('\0') {
             return Err(Invalid::new("key", &self.key, "1 to 512 bytes without a zero byte").into());
         }
-        if self.value.as_ref().is_some_and(|value| value.len() > MAX_WHOLE.min(1 << 20)) {
+        if self.value.as_ref().is_some_and(|value| value.len() > MAX_WHOLE) {
             return Err(Invalid::new("value", &self.key, "at most 1 MiB").into());
         }
         Ok(())
