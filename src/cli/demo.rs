@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ use super::out::Out;
 use crate::api::Follower;
 use crate::config::{self, Endpoint, JetStream, Listen, Nats, ProcessCompose, Settings};
 use crate::daemon::{Daemon, Shutdown};
+use crate::deliver;
 use crate::demo::{Player, Recording};
 use crate::event::Severity;
 use crate::store::{Limit, Query, Store};
@@ -71,7 +73,7 @@ pub(super) async fn run(args: &Args, out: &mut Out) -> Outcome {
     out.line("")?;
     out.flush()?;
     watch(settings.clone(), &players, args, out).await?;
-    summary(&settings.store, out)?;
+    summary(&settings.store, args.nats_url.as_deref(), out)?;
     if args.nats_url.is_none() && nats_answers() {
         let url = Nats::default().url;
         out.line(format!("\nNATS answers at {url}. To see these events there, in two terminals:"))?;
@@ -189,6 +191,7 @@ async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Ou
         // The last answers are on their way to the store.
         sleep(Duration::from_millis(100)).await;
     });
+    let mut term = signal(SignalKind::terminate())?;
     loop {
         tokio::select! {
             logged = follower.next() => {
@@ -200,6 +203,7 @@ async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Ou
             }
             () = &mut last => break,
             _ = tokio::signal::ctrl_c() => break,
+            _ = term.recv() => break,
             ended = &mut running => return ended.map_err(|error| Failure::new(Exit::Internal, error))?.map_err(Failure::from),
         }
     }
@@ -209,8 +213,8 @@ async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Ou
     Ok(())
 }
 
-/// Counts what is in the store, and checks it.
-fn summary(settings: &config::Store, out: &mut Out) -> Result<(), Failure> {
+/// Counts what is in the store, checks it, and tells what reached NATS.
+fn summary(settings: &config::Store, nats_url: Option<&str>, out: &mut Out) -> Result<(), Failure> {
     let store = Store::open(settings)?;
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     let (mut from, end) = (store.range().start, store.range().end);
@@ -228,6 +232,13 @@ fn summary(settings: &config::Store, out: &mut Out) -> Result<(), Failure> {
     match violated {
         0 => out.line("The store holds every one of them, in order, without a gap: all invariants hold.")?,
         _ => return Err(Failure::says(Exit::Internal, format!("the store has {violated} violations"))),
+    }
+    if let Some(url) = nats_url.map(config::without_password) {
+        let left = deliver::at_rest(&store)?.first().map_or(end, |sink| sink.lag_events);
+        out.line(match left {
+            0 => format!("All that go to NATS are at {url}."),
+            left => format!("{left} of them are not at {url}: no answer, or not in time."),
+        })?;
     }
     Ok(())
 }
