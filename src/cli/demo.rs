@@ -52,6 +52,9 @@ pub(super) struct Args {
     all: bool,
 }
 
+/// How long the last events may take to NATS, once the recordings have ended.
+const LAST_DELIVERY: Duration = Duration::from_secs(3);
+
 fn speed(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|speed| (0.1..=100.0).contains(speed)).ok_or_else(|| "a number from 0.1 to 100".into())
 }
@@ -181,7 +184,8 @@ fn settings(args: &Args, place: &Place, players: &[Played]) -> Result<Settings, 
 /// Runs the daemon until the recordings end, and prints what comes.
 async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Out) -> Result<(), Failure> {
     let daemon = Daemon::start(settings, None).await?;
-    let mut follower = Follower::new(daemon.store().clone(), Query::default());
+    let store = daemon.store().clone();
+    let mut follower = Follower::new(store.clone(), Query::default());
     let shutdown = Shutdown::default();
     let mut running = tokio::spawn(daemon.run(shutdown.clone()));
     let mut last = std::pin::pin!(async {
@@ -201,13 +205,18 @@ async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Ou
                     out.flush()?;
                 }
             }
-            () = &mut last => break,
+            () = &mut last => {
+                if args.nats_url.is_some() {
+                    let _too_long = tokio::time::timeout(LAST_DELIVERY, delivered(&store)).await;
+                }
+                break;
+            }
             _ = tokio::signal::ctrl_c() => break,
             _ = term.recv() => break,
             ended = &mut running => return ended.map_err(|error| Failure::new(Exit::Internal, error))?.map_err(Failure::from),
         }
     }
-    drop(follower);
+    drop((follower, store));
     shutdown.drain.cancel();
     running.await.map_err(|error| Failure::new(Exit::Internal, error))??;
     Ok(())
@@ -234,13 +243,25 @@ fn summary(settings: &config::Store, nats_url: Option<&str>, out: &mut Out) -> R
         _ => return Err(Failure::says(Exit::Internal, format!("the store has {violated} violations"))),
     }
     if let Some(url) = nats_url.map(config::without_password) {
-        let left = deliver::at_rest(&store)?.first().map_or(end, |sink| sink.lag_events);
+        let left = undelivered(&store)?;
         out.line(match left {
             0 => format!("All that go to NATS are at {url}."),
             left => format!("{left} of them are not at {url}: no answer, or not in time."),
         })?;
     }
     Ok(())
+}
+
+/// Resolves when everything has been delivered.
+async fn delivered(store: &Store) {
+    while !undelivered(store).is_ok_and(|events| events == 0) {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How many events the one sink has still to confirm; all, before it has confirmed any.
+fn undelivered(store: &Store) -> Result<u64, Failure> {
+    Ok(deliver::at_rest(store)?.first().map_or(store.range().end, |sink| sink.lag_events))
 }
 
 /// Whether a NATS server greets on the default port.
