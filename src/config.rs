@@ -156,7 +156,7 @@ impl Default for Store {
             min_free: 256 << 20,
             unsafe_fs: false,
             keep_streams: Duration::from_secs(30 * 24 * 3600),
-            cache_bytes: 1 << 20,
+            cache_bytes: 4 << 20,
         }
     }
 }

@@ -156,7 +156,7 @@ impl<S: Sink> Delivery<S> {
         self.breaker.try_again();
         let cursor = match &self.cursor {
             Some(cursor) => cursor.clone(),
-            None => cursor::load(&self.store, &self.name)?,
+            None => cursor::load(&self.store, &self.name, self.settings.required)?,
         };
         if !self.ready {
             self.resume(cursor).await?;

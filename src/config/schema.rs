@@ -46,7 +46,7 @@ pub const KEYS: [Key; 45] = [
         "",
     ),
     key("store.keep_streams", "How long the events of processes and sources are kept.", ""),
-    key("store.cache_bytes", "sled's cache; more makes it no faster at this work.", ""),
+    key("store.cache_bytes", "sled's cache; it keeps up to 16,384 pages whatever this says.", ""),
     key("process_compose[].name", "Its name: 1 to 32 of a-z, 0-9, `_`, `-`. Stands on every event.", ""),
     key("process_compose[].url", "Where it answers.", ""),
     key(

@@ -17,15 +17,22 @@ struct Record {
 }
 
 /// The cursor of a sink; the start of the log for one that has none, or none that can be read.
-pub(super) fn load(store: &Store, sink: &str) -> Result<Cursor, store::Error> {
-    let Some(bytes) = store.get(Tree::Cursors, sink)? else { return Ok(Cursor::default()) };
-    match serde_json::from_slice::<Record>(&bytes) {
-        Ok(Record { offset, mark, .. }) => Ok(Cursor { offset, mark }),
-        Err(error) => {
-            tracing::error!(sink, %error, "the cursor cannot be read: everything is delivered again");
-            Ok(Cursor::default())
-        }
+///
+/// From here on it stands in the store: pruning waits only for the sinks that it finds there, and one that was
+/// never reached has confirmed nothing.
+pub(super) fn load(store: &Store, sink: &str, required: bool) -> Result<Cursor, store::Error> {
+    let stored = store.get(Tree::Cursors, sink)?;
+    let record = stored.and_then(|bytes| {
+        serde_json::from_slice::<Record>(&bytes)
+            .inspect_err(|error| tracing::error!(sink, %error, "the cursor cannot be read: all is delivered again"))
+            .ok()
+    });
+    let known = record.as_ref().is_some_and(|record| record.required == required);
+    let cursor = record.map(|Record { offset, mark, .. }| Cursor { offset, mark }).unwrap_or_default();
+    if !known {
+        store.put_durable(&[write(sink, &cursor, required)])?;
     }
+    Ok(cursor)
 }
 
 /// The write that saves it.

@@ -227,6 +227,22 @@ async fn what_a_sink_says_at_its_first_connection_survives_a_crash() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pruning_waits_for_a_required_sink_that_was_never_reached() {
+    let mut bench = Bench::new();
+    bench.append_wanted(2);
+    bench.store.maintainer().pass(true).expect("a pass");
+    bench.sink.script().resumes = std::iter::repeat_with(|| Err(retryable())).take(1000).collect();
+    let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
+    let running = bench.run();
+    running.until("it waits", |status| status.state == State::Waiting).await;
+    assert_eq!(bench.writer.trim(later), Ok(0));
+    running.task.abort();
+    let running = bench.run_with(Settings { required: false, ..Settings::default() });
+    running.until("it waits", |status| status.state == State::Waiting).await;
+    assert_eq!(bench.writer.trim(later), Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_destination_that_lost_something_gets_it_again() {
     let mut bench = Bench::new();
     bench.append_wanted(4);

@@ -21,6 +21,8 @@ pub(super) type Reply = Result<Vec<Receipt>, Error>;
 pub(super) struct Item {
     pub(super) submission: Submission,
     pub(super) reply: oneshot::Sender<Reply>,
+    /// Its events; one without any counts as one, so that those have a limit too.
+    events: usize,
     bytes: usize,
 }
 
@@ -58,7 +60,7 @@ impl Bus {
 
     /// Puts a submission on the bus; with no room it comes back.
     pub(super) fn push(&self, submission: Submission) -> Result<oneshot::Receiver<Reply>, (Error, Submission)> {
-        let (events, bytes) = (submission.drafts.len(), submission.size());
+        let (events, bytes) = (submission.drafts.len().max(1), submission.size());
         let mut queue = self.queue();
         if queue.closed {
             return Err((Error::Closed, submission));
@@ -67,7 +69,7 @@ impl Bus {
             return Err((Error::Full, submission));
         }
         let (reply, answer) = oneshot::channel();
-        queue.items.push_back(Item { submission, reply, bytes });
+        queue.items.push_back(Item { submission, reply, events, bytes });
         queue.events += events;
         queue.bytes += bytes;
         let first = queue.items.len() == 1;
@@ -133,18 +135,29 @@ impl Queue {
     fn take_batch(&mut self) -> Vec<Item> {
         let (mut batch, mut events, mut bytes) = (Vec::new(), 0, 0);
         while let Some(next) = self.items.front() {
-            let fits =
-                events + next.submission.drafts.len() <= MAX_BATCH_EVENTS && bytes + next.bytes <= MAX_BATCH_BYTES;
+            let fits = events + next.events <= MAX_BATCH_EVENTS && bytes + next.bytes <= MAX_BATCH_BYTES;
             if !fits && !batch.is_empty() {
                 break;
             }
             let Some(item) = self.items.pop_front() else { break };
-            events += item.submission.drafts.len();
+            events += item.events;
             bytes += item.bytes;
             batch.push(item);
         }
         self.events -= events;
         self.bytes -= bytes;
         batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn submissions_without_events_have_a_limit_too() {
+        let bus = Bus::default();
+        let full = (0..=MAX_BUS_EVENTS).find(|_| bus.push(Submission::default()).is_err());
+        assert_eq!(full, Some(MAX_BUS_EVENTS));
     }
 }

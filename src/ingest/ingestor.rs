@@ -17,6 +17,8 @@ use crate::store::{self, Flusher, Maintainer, Outcome, Pass, Store, Writer};
 const AHEAD: usize = 4;
 /// The writer looks this often whether there is something to trim.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
+/// With nothing to write, it looks this often whether the store is well and has room.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// After a failed attempt to open the store again, the next one waits so long.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
 /// The index looks this often whether there is enough to do.
@@ -156,11 +158,13 @@ impl Writing {
     fn run(mut self) {
         let mut trimmed = Instant::now();
         loop {
-            let wait = if self.broken.is_some() { REOPEN_EVERY } else { TRIM_EVERY };
+            let wait = if self.broken.is_some() { REOPEN_EVERY } else { CHECK_EVERY };
             let taken = self.bus.take(wait);
             self.look_after();
             match taken {
                 Taken::Batch(items) => self.write(items),
+                // Who asks for the store's health learns it from there, also while nobody sends.
+                Taken::Nothing if self.broken.is_none() => drop(self.writer.check_room()),
                 Taken::Nothing => {}
                 Taken::Closed => return,
             }
@@ -174,8 +178,8 @@ impl Writing {
     /// Opens the store again where that is due.
     fn look_after(&mut self) {
         let failed = self.common.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(reason) = failed.filter(|_| self.broken.is_none()) {
-            self.broken = Some((reason, None));
+        if self.broken.is_none() {
+            self.broken = failed.or_else(|| self.writer.lost()).map(|reason| (reason, None));
         }
         let Some((reason, tried)) = &mut self.broken else { return };
         // What was applied on the lost handle is answered by that handle: on the next one a flush would go
@@ -317,7 +321,7 @@ fn keep_index(maintainer: &Maintainer, stop: &AtomicBool) {
         }
         match maintainer.pass(since.elapsed() >= AT_REST) {
             Ok(Pass::Indexed) => {}
-            // An I/O error is seen by the writer too, which opens the store again.
+            // The writer learns of an I/O error, and opens the store again.
             Ok(Pass::Idle) | Err(_) => thread::park_timeout(LOOK_EVERY),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::engine::{Engine, Tree};
+use super::ids::Ids;
 use super::write::Head;
 use super::{Error, MAX_VALUE, Stats, Store, StreamInfo, index, parts, read};
 use crate::event::{Offset, StreamId};
@@ -38,8 +39,8 @@ impl Report {
 
 impl Store {
     /// Reads everything and proves: each stream's seq is gapless and begins at its first seq, the log and the
-    /// streams' records and meta agree, cursors stand within the log, every record can be read, and no value
-    /// is over 6 KB. Takes a few seconds per million events.
+    /// streams' records and meta agree, cursors stand within the log, the index does not run ahead of it,
+    /// every record can be read, and no value is over 6 KB. Takes a few seconds per million events.
     pub fn check(&self) -> Result<Report, Error> {
         let engine = self.shared.engine()?;
         let mut report = Report::default();
@@ -174,7 +175,8 @@ fn check_log(engine: &dyn Engine, heads: &HashMap<StreamId, StreamInfo>, report:
     Ok(())
 }
 
-/// The index against the log: every zone begins where the one before ends, and none is beyond the log.
+/// The index against the log: zones do not overlap, nothing in it is beyond what it has come to, and that is
+/// not beyond the log. The remembered ids: all can be read.
 fn check_index(store: &Store, engine: &dyn Engine, report: &mut Report) -> Result<(), Error> {
     let mut last: Option<Offset> = None;
     for zone in index::zones(engine)? {
@@ -185,6 +187,21 @@ fn check_index(store: &Store, engine: &dyn Engine, report: &mut Report) -> Resul
     }
     if last.unwrap_or(0) > store.range().end {
         report.violation(format!("the index has come to {last:?}, the log ends at {}", store.range().end));
+    }
+    let mut greatest = 0;
+    for end in index::ends(engine) {
+        match end {
+            Ok(end) => greatest = greatest.max(end),
+            Err(error) => report.violation(error.to_string()),
+        }
+    }
+    // Read last, as it may be moving on.
+    let reached = index::reached(engine)?;
+    if greatest > reached {
+        report.violation(format!("a record of the index ends at {greatest}, it has come to {reached}"));
+    }
+    if let Err(error) = Ids::load(engine) {
+        report.violation(error.to_string());
     }
     Ok(())
 }
@@ -220,4 +237,24 @@ fn check_values(engine: &dyn Engine, report: &mut Report) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::engine::Op;
+
+    #[test]
+    fn what_cannot_be_read_in_the_index_and_among_the_ids_is_told() {
+        let check = |op: Op, told: &str| {
+            let store = Store::memory();
+            store.shared.engine().and_then(|engine| Ok(engine.apply(&[op])?)).expect("room");
+            let report = store.check().expect("a check");
+            assert!(report.violated == 1 && report.violations[0].contains(told), "{report:?}");
+        };
+        let offset = 7u64.to_be_bytes();
+        check(Op::put(Tree::Index, [b"t", &b"started\0"[..], &offset].concat(), b""), "ends at 8");
+        check(Op::put(Tree::Index, [b"t", &b"started\0"[..], &offset].concat(), b"\xff"), "a record of the index");
+        check(Op::put(Tree::Ids, offset, b""), "a segment of ids");
+    }
 }

@@ -9,6 +9,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags, statvfs};
@@ -30,7 +31,9 @@ pub(super) struct Dir {
 impl Dir {
     /// Makes the folder where it is missing, holds it, and checks what it is.
     pub(super) fn hold(path: &Path, unsafe_fs: bool) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(|e| io(path, "cannot be made", &e))?;
+        // Events tell of other people's processes: the folder is its owner's alone.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|e| io(path, "cannot be made", &e))?;
         let lock = lock(path)?;
         if !check_format(path)? {
             begin(path)?;

@@ -16,7 +16,7 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::engine::{Engine, Op, Tree};
+use super::engine::{Engine, Op, Pair, Tree};
 use super::record::MAX_RUN;
 use super::{Error, key, read};
 use crate::event::{Offset, StreamId, Timestamp};
@@ -89,9 +89,7 @@ impl Ids {
             let segment = key.get(..8).and_then(key::number);
             if segment != number {
                 number = segment;
-                let header = postcard::from_bytes(&value);
-                let header = header.map_err(|e| Error::Corrupt(format!("a segment of ids: {e}")))?;
-                ids.segments.push(Segment::new(segment.unwrap_or_default(), &header));
+                ids.segments.push(Segment::new(segment.unwrap_or_default(), &Header::unpack(&value)?));
             } else if let Some(segment) = ids.segments.last_mut() {
                 unpack(&value)?.iter().for_each(|(hash, _)| segment.bloom.insert(*hash));
             }
@@ -195,6 +193,31 @@ impl Ids {
     /// How many ids are remembered.
     pub(super) fn total(&self) -> u64 {
         self.count as u64 + self.segments.iter().map(|segment| segment.count).sum::<u64>()
+    }
+}
+
+/// Calls `take` with the records of all segments that end before an offset, or there.
+pub(super) fn records(
+    engine: &dyn Engine,
+    end: Offset,
+    mut take: impl FnMut(Pair) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut is_wanted = false;
+    for pair in engine.range(Tree::Ids, (Bound::Unbounded, Bound::Unbounded), false) {
+        let (key, value) = pair?;
+        if key::number(&key).is_some() {
+            is_wanted = Header::unpack(&value)?.end <= end;
+        }
+        if is_wanted {
+            take((key, value))?;
+        }
+    }
+    Ok(())
+}
+
+impl Header {
+    fn unpack(value: &[u8]) -> Result<Self, Error> {
+        postcard::from_bytes(value).map_err(|e| Error::Corrupt(format!("a segment of ids: {e}")))
     }
 }
 

@@ -32,8 +32,8 @@ pub(super) const ZONE: u64 = 2048;
 const MAX_POSTING: usize = 512;
 /// Subjects beyond so many share one entry, whose events a query looks at one by one.
 const MAX_SUBJECTS: u64 = 100_000;
-/// How far the index has come.
-pub(super) const CURSOR: &[u8] = b"c indexed";
+/// The key of how far the index has come.
+const CURSOR: &[u8] = b"c indexed";
 /// How many subjects it has.
 const SUBJECTS: &[u8] = b"c subjects";
 /// The subject that stands for all beyond the most.
@@ -219,27 +219,47 @@ pub(super) fn put_zone(zone: &Zone) -> Result<Op, Error> {
 /// All zones, in order.
 pub(super) fn zones(engine: &dyn Engine) -> Result<Vec<Zone>, Error> {
     let range = (Bound::Included(zone_key(0)), Bound::Included(zone_key(Offset::MAX)));
-    let zone = |value: Vec<u8>| postcard::from_bytes(&value).map_err(|e| Error::Corrupt(format!("a zone: {e}")));
-    engine.range(Tree::Index, range, false).map(|pair| zone(pair?.1)).collect()
+    engine.range(Tree::Index, range, false).map(|pair| zone(&pair?.1)).collect()
 }
 
-/// What takes everything before an offset out of the index, up to `most` records.
-pub(super) fn trim(engine: &dyn Engine, first: Offset, most: usize) -> Result<Vec<Op>, Error> {
+/// What takes the records before an offset out of the index, among the `most` from the key `from` on: the index
+/// is gone through a piece at a time, again and again, and `from` moves on.
+pub(super) fn trim(engine: &dyn Engine, first: Offset, from: &mut Vec<u8>, most: usize) -> Result<Vec<Op>, Error> {
     let mut ops = Vec::new();
-    for pair in engine.range(Tree::Index, (Bound::Included(b"s".to_vec()), Bound::Unbounded), false) {
+    let begin = std::mem::take(from).max(b"s".to_vec());
+    for (seen, pair) in engine.range(Tree::Index, (Bound::Included(begin), Bound::Unbounded), false).enumerate() {
         let (key, value) = pair?;
-        let ends = match key.first() {
-            Some(b'z') => postcard::from_bytes::<Zone>(&value).map_err(|e| Error::Corrupt(e.to_string()))?.end,
-            _ => unpack(&key, &value)?.last().map_or(0, |last| last + 1),
-        };
-        if ends <= first {
-            ops.push(Op::remove(Tree::Index, key));
-        }
-        if ops.len() >= most {
+        if seen == most {
+            *from = key;
             break;
+        }
+        if end_of(&key, &value)? <= first {
+            ops.push(Op::remove(Tree::Index, key));
         }
     }
     Ok(ops)
+}
+
+/// How far it has come.
+pub(super) fn reached(engine: &dyn Engine) -> Result<Offset, Error> {
+    Ok(engine.get(Tree::Index, CURSOR)?.as_deref().and_then(key::number).unwrap_or_default())
+}
+
+/// All records of offsets and zones, each with the offset behind its last one.
+pub(super) fn ends(engine: &dyn Engine) -> impl Iterator<Item = Result<Offset, Error>> + '_ {
+    let records = engine.range(Tree::Index, (Bound::Included(b"s".to_vec()), Bound::Unbounded), false);
+    records.map(|pair| pair.map_err(Error::from).and_then(|(key, value)| end_of(&key, &value)))
+}
+
+fn end_of(key: &[u8], value: &[u8]) -> Result<Offset, Error> {
+    match key.first() {
+        Some(b'z') => Ok(zone(value)?.end),
+        _ => Ok(unpack(key, value)?.last().map_or(0, |last| last + 1)),
+    }
+}
+
+fn zone(value: &[u8]) -> Result<Zone, Error> {
+    postcard::from_bytes(value).map_err(|e| Error::Corrupt(format!("a zone: {e}")))
 }
 
 /// The postings of all subjects that a pattern chooses, or nothing when there are more than `most`.
@@ -272,5 +292,31 @@ pub(super) fn subjects(engine: &dyn Engine, pattern: &Pattern, most: usize) -> R
             return Ok(None);
         }
         from = [b"s", name.as_bytes(), &[1]].concat();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Disk;
+
+    #[test]
+    fn trimming_looks_at_a_piece_of_the_index_at_a_time_and_comes_to_all_of_it() {
+        let engine = Disk::default().open();
+        let mut ops = vec![Op::put(Tree::Index, CURSOR, key::offset(40))];
+        for (place, name) in ["a", "b", "c", "d"].iter().enumerate() {
+            let place = place as Offset * 10;
+            append(&engine, &Posting::kind(name), &[place, place + 5], &mut ops).expect("no error");
+        }
+        engine.apply(&ops).expect("no error");
+        let (mut from, mut removed) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let ops = trim(&engine, 30, &mut from, 2).expect("no error");
+            removed.push(ops.len());
+            engine.apply(&ops).expect("no error");
+        }
+        assert_eq!(removed, [2, 1, 0]);
+        let left = engine.range(Tree::Index, (Bound::Unbounded, Bound::Unbounded), false).count();
+        assert_eq!(left, 2, "the cursor, and what is not before 30");
     }
 }

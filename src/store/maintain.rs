@@ -2,10 +2,14 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::engine::{Op, Tree};
 use super::shared::Shared;
 use super::{Error, Store, index, key, pack, prune};
+
+/// How long packing waits between two batches, so that the writer goes first.
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// What one pass has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +63,15 @@ impl Maintainer {
         }
         ops.push(index::put_zone(&zone)?);
         ops.push(Op::put(Tree::Index, prune::LIVE_BYTES, key::offset(self.shared.live_bytes())));
-        engine.apply(&ops)?;
+        self.shared.watch(engine.apply(&ops))?;
         self.shared.add_zone(zone);
         // A zone is packed when it is whole, and what has come to rest meanwhile.
         let whole = zone.end - zone.first >= index::ZONE;
         if whole || partial {
-            let saved = pack::stretch(&*engine, if whole { zone.first } else { from }, zone.end)?;
+            let first = if whole { zone.first } else { from };
+            // Where much is written there is no time to wait.
+            let pause = if behind > index::MOST_BLOCK { Duration::ZERO } else { PAUSE };
+            let saved = pack::stretch(&*engine, first, zone.end, pause)?;
             self.shared.live_bytes.fetch_sub(saved as i64, Ordering::Relaxed);
         }
         Ok(Pass::Indexed)

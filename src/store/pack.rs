@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use super::engine::{Engine, Op, Tree};
 use super::record::{self, MAX_RUN, Run, Span};
@@ -14,19 +15,19 @@ use crate::event::{Offset, StreamId};
 
 /// So many changes a batch: the writer waits while one is applied.
 const BATCH: usize = 64;
-/// Between two batches.
-const PAUSE: std::time::Duration = std::time::Duration::from_micros(500);
 
 /// What is to be changed, and how many bytes less there are then.
 #[derive(Default)]
 struct Packing {
     ops: Vec<Op>,
+    /// Between two batches, so that the writer goes first.
+    pause: Duration,
     saved: u64,
 }
 
 /// Packs what stands in a stretch of the log; answers how many bytes less are alive. To be called while
 /// nothing is trimmed.
-pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result<u64, Error> {
+pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset, pause: Duration) -> Result<u64, Error> {
     let mut streams: BTreeMap<StreamId, (u64, u64)> = BTreeMap::new();
     for record in read::log_records(engine, first) {
         let (offset, spans) = record?;
@@ -39,14 +40,9 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
             *seqs = (seqs.0.min(span.first_seq), seqs.1.max(last));
         }
     }
-    let mut packing = Packing::default();
+    let mut packing = Packing { pause, ..Packing::default() };
     for (id, (first_seq, end_seq)) in streams {
         packing.stream(engine, &id, first_seq, end_seq)?;
-        if packing.ops.len() >= BATCH {
-            engine.apply(&std::mem::take(&mut packing.ops))?;
-            // The writer goes first.
-            std::thread::sleep(PAUSE);
-        }
     }
     packing.log(engine, first, end)?;
     engine.apply(&packing.ops)?;
@@ -54,6 +50,15 @@ pub(super) fn stretch(engine: &dyn Engine, first: Offset, end: Offset) -> Result
 }
 
 impl Packing {
+    /// Carries out what is planned once it is enough, as each group stands for itself.
+    fn apply(&mut self, engine: &dyn Engine) -> Result<(), Error> {
+        if self.ops.len() >= BATCH {
+            engine.apply(&std::mem::take(&mut self.ops))?;
+            std::thread::sleep(self.pause);
+        }
+        Ok(())
+    }
+
     /// Adds what packs a stream's records that begin at `first_seq..end_seq`, the one before them included.
     fn stream(&mut self, engine: &dyn Engine, id: &StreamId, first_seq: u64, end_seq: u64) -> Result<(), Error> {
         let before = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, first_seq)));
@@ -67,7 +72,7 @@ impl Packing {
             let (key, stored) = pair?;
             let small = key::is_event(id, &key) && parts::count(&stored) == 0;
             if !small || bytes + stored.len() > MAX_RUN {
-                self.group(&std::mem::take(&mut group))?;
+                self.group(engine, &std::mem::take(&mut group))?;
                 bytes = 0;
             }
             if small {
@@ -75,11 +80,11 @@ impl Packing {
                 group.push((key, stored));
             }
         }
-        self.group(&group)
+        self.group(engine, &group)
     }
 
     /// Adds what makes one record of several.
-    fn group(&mut self, group: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
+    fn group(&mut self, engine: &dyn Engine, group: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
         let [(first, _), rest @ ..] = group else { return Ok(()) };
         if rest.is_empty() {
             return Ok(());
@@ -97,7 +102,7 @@ impl Packing {
         self.saved += before.saturating_sub(first.len() + 1 + value.len()) as u64;
         parts::put(Tree::Events, first, &value, &mut self.ops);
         self.ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Events, key.clone())));
-        Ok(())
+        self.apply(engine)
     }
 
     /// Adds what packs the log's records in a stretch.
@@ -111,17 +116,22 @@ impl Packing {
             let spans = record::unpack_spans(&value)?;
             // Behind a hole a record begins anew, as a record tells only where its first span begins.
             if next != key::number(&key) || bytes + value.len() > MAX_RUN {
-                self.log_group(&std::mem::take(&mut group), bytes)?;
+                self.log_group(engine, &std::mem::take(&mut group), bytes)?;
                 bytes = 0;
             }
             next = key::number(&key).map(|first| first + spans.iter().map(|span| span.count).sum::<u64>());
             bytes += value.len();
             group.push((key, spans));
         }
-        self.log_group(&group, bytes)
+        self.log_group(engine, &group, bytes)
     }
 
-    fn log_group(&mut self, group: &[(Vec<u8>, Vec<Span>)], bytes: usize) -> Result<(), Error> {
+    fn log_group(
+        &mut self,
+        engine: &dyn Engine,
+        group: &[(Vec<u8>, Vec<Span>)],
+        bytes: usize,
+    ) -> Result<(), Error> {
         let [(first, _), rest @ ..] = group else { return Ok(()) };
         if rest.is_empty() {
             return Ok(());
@@ -141,6 +151,32 @@ impl Packing {
         self.saved += (bytes + rest.len() * first.len()).saturating_sub(value.len()) as u64;
         self.ops.push(Op::put(Tree::Log, first.clone(), value));
         self.ops.extend(rest.iter().map(|(key, _)| Op::remove(Tree::Log, key.clone())));
-        Ok(())
+        self.apply(engine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Data, Draft, Kind, Severity, StreamId, Subject};
+    use crate::store::{Disk, Store, Submission};
+
+    #[test]
+    fn one_stream_alone_is_packed_in_many_small_batches_too() {
+        let disk = Disk::default();
+        let store = Store::on(&disk).expect("an empty disk");
+        let (mut writer, flusher) = store.writer().expect("an empty store");
+        let kind = Kind::new("started").expect("a type");
+        let subject = Subject::process("core.process", "default", "web", &kind).expect("a subject");
+        let stream = StreamId::new("proc-main-1").expect("an id");
+        let data = Data::parse("{}".into()).expect("an object");
+        let draft = Draft::new(stream, kind, subject, Severity::Info, data);
+        for _ in 0..1000 {
+            writer.apply(&[Submission::events(vec![draft.clone()])]).expect("room");
+        }
+        flusher.flush(writer.next_offset()).expect("durable");
+        store.maintainer().pass(true).expect("a pass");
+        // A thousand records of the stream, and as many of the log, have gone.
+        assert!(disk.unflushed() > 2000 / (2 * super::BATCH), "{} batches", disk.unflushed());
+        assert_eq!(store.check().expect("a check").violations, Vec::<String>::new());
     }
 }

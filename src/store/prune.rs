@@ -29,6 +29,8 @@ const FILE_TENTHS: u64 = 26;
 const TRIM_FROM: u64 = 90;
 /// One step takes so many records of the log.
 const STEP: usize = 64;
+/// And looks at so many of the index.
+const INDEX_STEP: usize = 1024;
 
 impl Shared {
     pub(super) fn live_bytes(&self) -> u64 {
@@ -71,6 +73,9 @@ struct Step {
     firsts: HashMap<StreamId, u64>,
     freed: u64,
     events: u64,
+    /// How far every required sink has confirmed, and how many of the events it has not.
+    confirmed: Offset,
+    unconfirmed: u64,
 }
 
 impl Writer {
@@ -97,17 +102,18 @@ impl Writer {
         let oldest = now.plus_millis(-(self.shared.settings.keep_streams.as_millis() as i64));
         let before = if used >= TRIM_FROM { Timestamp::from_millis(i64::MAX) } else { oldest };
         // What is not indexed yet may still be packed, and is young.
-        let confirmed = if used >= 100 { Offset::MAX } else { confirmed }.min(self.shared.indexed());
+        let most = if used >= 100 { Offset::MAX } else { confirmed }.min(self.shared.indexed());
         let head = match self.folded.take() {
             Some(head) => head,
             None => Trimmed::load(&store)?,
         };
         self.trimmed = self.trimmed.max(head.next);
-        let mut step = Step { ops: Vec::new(), head, firsts: HashMap::new(), freed: 0, events: 0 };
+        let (firsts, ops) = (HashMap::new(), Vec::new());
+        let mut step = Step { ops, head, firsts, freed: 0, events: 0, confirmed, unconfirmed: 0 };
         for record in read::log_stored(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
             let (offset, spans) = record?;
             let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
-            if end > confirmed || !step.take_record(&*engine, offset, &spans, before)? {
+            if end > most || !step.take_record(&*engine, offset, &spans, before)? {
                 break;
             }
             self.trimmed = end;
@@ -117,10 +123,10 @@ impl Writer {
             return Ok(0);
         }
         step.head.next = self.trimmed;
-        self.finish(&*engine, step, used)
+        self.finish(&*engine, step)
     }
 
-    fn finish(&mut self, engine: &dyn Engine, mut step: Step, used: u64) -> Result<u64, Error> {
+    fn finish(&mut self, engine: &dyn Engine, mut step: Step) -> Result<u64, Error> {
         for (id, first_seq) in std::mem::take(&mut step.firsts) {
             step.cut_stream(engine, &id, first_seq)?;
             let head = self.head(engine, &id)?;
@@ -128,7 +134,7 @@ impl Writer {
             step.ops.push(Op::put(Tree::SessionMeta, id.as_str(), head.pack()?));
         }
         let first = self.shared.first();
-        step.ops.extend(index::trim(engine, first, 256)?);
+        step.ops.extend(index::trim(engine, first, &mut self.trimmed_index, INDEX_STEP)?);
         step.ops.push(Op::put(Tree::Index, LOG_END, key::offset(self.next_offset())));
         step.head.save(engine, &mut step.ops)?;
         step.ops.extend(self.ids.before_trim(engine, self.trimmed, self.next_offset(), self.observed)?);
@@ -138,9 +144,9 @@ impl Writer {
         let first = read::log_first(engine)?.unwrap_or(self.next_offset());
         self.shared.set_first(first);
         self.shared.forget_zones(first);
-        if used >= 100 {
+        if step.unconfirmed > 0 {
             tracing::warn!(
-                events = step.events,
+                events = step.unconfirmed,
                 "trimmed beyond what every required sink confirmed: store.max_bytes"
             );
         }
@@ -188,6 +194,7 @@ impl Step {
         let (begin, process) = (self.events, span.session.class() == Class::Process);
         read::visit_span(engine, span, |seq, packed| {
             self.events += 1;
+            self.unconfirmed += u64::from(packed.offset >= self.confirmed);
             if process {
                 self.head.apply(&packed.unpack(&span.session, seq)?.event);
             }

@@ -189,22 +189,16 @@ impl Search<'_> {
             })?;
             return Ok(more);
         }
-        let mut before = match self.query.after {
+        let before = match self.query.after {
             Some(after) => self.seq_behind(session, after)?.saturating_sub(1),
             None => u64::MAX,
         };
-        while before > 1 {
-            let page = read::back(engine, session, before, range.end, Limit::events(256))?;
-            let Some(last) = page.last() else { return Ok(false) };
-            before = last.event.seq;
-            for logged in page {
-                let packed = Packed::new(&logged.event, logged.offset, false);
-                if logged.offset < range.end && !self.look(session, logged.event.seq, &packed)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
+        let mut more = false;
+        read::visit_back(engine, session, 0..before, |seq, packed| {
+            more = packed.offset < range.end && !self.look(session, seq, packed)?;
+            Ok(!more)
+        })?;
+        Ok(more)
     }
 
     /// The seq behind the event at an offset, which is one of that stream.
@@ -330,17 +324,17 @@ impl Search<'_> {
         if first >= range.end || end <= range.start || !self.query.overlaps(span.least_ts, span.greatest_ts) {
             return Ok(false);
         }
-        let mut whole = Filling::new(Limit { events: span.count as usize, bytes: usize::MAX });
-        read::take_span(self.engine, span, &mut whole)?;
-        if self.query.newest_first {
-            whole.events.reverse();
+        let (engine, backward, mut more) = (self.engine, self.query.newest_first, false);
+        let visit = |seq: u64, packed: &Packed<'_>| {
+            more = range.contains(&packed.offset) && !self.look(&span.session, seq, packed)?;
+            Ok(!more)
+        };
+        if backward {
+            read::visit_back(engine, &span.session, span.seqs(), visit)?;
+        } else {
+            read::visit_span(engine, span, visit)?;
         }
-        for Logged { offset, event } in whole.events.iter().filter(|logged| range.contains(&logged.offset)) {
-            if !self.look(&span.session, event.seq, &Packed::new(event, *offset, false))? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(more)
     }
 
     /// Which event stands at an offset.

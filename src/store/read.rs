@@ -1,6 +1,6 @@
 //! Reading: the log by offset, and a stream by seq, each forward and backward, by pages.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use super::engine::{Engine, Fault, Tree};
@@ -201,29 +201,16 @@ impl Filling {
         Self { events: Vec::new(), limit, bytes: 0 }
     }
 
-    /// Whether an event of so many bytes has a place.
-    fn has_room(&self, bytes: usize) -> bool {
-        self.events.is_empty() && self.limit.events > 0
-            || self.events.len() < self.limit.events && self.bytes + bytes <= self.limit.bytes
-    }
-
     /// Takes an event; `false` when it had no place.
     pub(super) fn take(&mut self, id: &StreamId, seq: u64, packed: &Packed<'_>) -> Result<bool, Error> {
-        if !self.has_room(packed.data.len()) {
-            return Ok(false);
-        }
-        Ok(self.add(packed.unpack(id, seq)?))
-    }
-
-    /// Takes an event; `false` when it had no place.
-    fn add(&mut self, logged: Logged) -> bool {
-        let bytes = logged.event.data.get().len();
-        let room = self.has_room(bytes);
+        let bytes = packed.data.len();
+        let is_first = self.events.is_empty() && self.limit.events > 0;
+        let room = is_first || self.events.len() < self.limit.events && self.bytes + bytes <= self.limit.bytes;
         if room {
             self.bytes += bytes;
-            self.events.push(logged);
+            self.events.push(packed.unpack(id, seq)?);
         }
-        room
+        Ok(room)
     }
 }
 
@@ -257,12 +244,13 @@ impl Store {
         let mut page = Filling::new(limit);
         for record in log_records_back(&*engine, before) {
             for span in record?.1.iter().rev() {
-                let mut whole = Filling::new(Limit { events: span.count as usize, bytes: usize::MAX });
-                take_span(&*engine, span, &mut whole)?;
-                for logged in whole.events.into_iter().rev() {
-                    if !page.add(logged) {
-                        return Ok(page.events);
-                    }
+                let mut room = true;
+                visit_back(&*engine, &span.session, span.seqs(), |seq, packed| {
+                    room = page.take(&span.session, seq, packed)?;
+                    Ok(room)
+                })?;
+                if !room {
+                    return Ok(page.events);
                 }
             }
         }
@@ -280,39 +268,44 @@ impl Store {
     /// A stream before a seq, newest first.
     pub fn stream_back(&self, id: &StreamId, before_seq: u64, limit: Limit) -> Result<Vec<Logged>, Error> {
         let (engine, end) = self.reader()?;
-        back(&*engine, id, before_seq, end, limit)
+        let mut page = Filling::new(limit);
+        visit_back(&*engine, id, 0..before_seq, |seq, packed| {
+            Ok(packed.offset >= end || page.take(id, seq, packed)?)
+        })?;
+        Ok(page.events)
     }
 }
 
-/// A stream's events before a seq and before the offset `end`, newest first.
-pub(super) fn back(
+/// Calls `visit` with each event of a stream that has such a seq, the last first, until it says to stop. A
+/// record at a time is in memory, however many events there are.
+pub(super) fn visit_back(
     engine: &dyn Engine,
     id: &StreamId,
-    before_seq: u64,
-    end: Offset,
-    limit: Limit,
-) -> Result<Vec<Logged>, Error> {
-    let mut page = Filling::new(limit);
-    let range = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, before_seq)));
-    let mut before_seq = before_seq;
+    seqs: Range<u64>,
+    mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let range = (Bound::Included(key::stream(id)), Bound::Excluded(key::event(id, seqs.end)));
+    let mut before = seqs.end;
     for pair in parts::whole(engine, Tree::Events, range, true) {
         let (key, value) = pair?;
+        let first = seq_of(&key)?;
         let packed = record::events(&value).collect::<Result<Vec<_>, _>>()?;
-        let numbered: Vec<_> = (seq_of(&key)?..before_seq).zip(packed).collect();
-        // A record that was packed meanwhile has again what was read before.
-        before_seq = before_seq.min(seq_of(&key)?);
-        for (seq, packed) in numbered.into_iter().rev() {
-            let packed = record::unpack(packed)?;
-            if packed.offset < end && !page.take(id, seq, &packed)? {
-                return Ok(page.events);
+        for (seq, packed) in (first..before).zip(packed).collect::<Vec<_>>().into_iter().rev() {
+            if seq < seqs.start || !visit(seq, &record::unpack(packed)?)? {
+                return Ok(());
             }
         }
+        // A record that was packed meanwhile has again what was read before.
+        before = before.min(first);
+        if before <= seqs.start {
+            return Ok(());
+        }
     }
-    Ok(page.events)
+    Ok(())
 }
 
 /// Takes a span's events; `false` when the page is full. What was trimmed is passed over.
-pub(super) fn take_span(engine: &dyn Engine, span: &Span, page: &mut Filling) -> Result<bool, Error> {
+fn take_span(engine: &dyn Engine, span: &Span, page: &mut Filling) -> Result<bool, Error> {
     let mut room = true;
     visit_span(engine, span, |seq, packed| {
         room = page.take(&span.session, seq, packed)?;
@@ -327,7 +320,7 @@ pub(super) fn visit_span(
     span: &Span,
     mut visit: impl FnMut(u64, &Packed<'_>) -> Result<bool, Error>,
 ) -> Result<(), Error> {
-    let end = span.first_seq + span.count;
+    let end = span.seqs().end;
     visit_stream(engine, &span.session, span.first_seq, |seq, packed| {
         Ok(seq < end && visit(seq, packed)? && seq + 1 < end)
     })

@@ -3,6 +3,8 @@
 //! An event is packed without what its key tells. Packed forms are postcard, a compact and stable binary
 //! form; a record's first byte is the version of its layout.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -155,6 +157,13 @@ pub(super) struct Span {
     pub(super) count: u64,
     pub(super) least_ts: i64,
     pub(super) greatest_ts: i64,
+}
+
+impl Span {
+    /// The seqs of its events.
+    pub(super) fn seqs(&self) -> Range<u64> {
+        self.first_seq..self.first_seq + self.count
+    }
 }
 
 /// The value of a record of the log.

@@ -1,13 +1,13 @@
 //! What all handles share: the engine, which can be exchanged, and the durable end of the log.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::dir::Dir;
-use super::engine::{Engine, Tree};
+use super::engine::{Engine, Fault, Tree};
 use super::index::{self, Zone};
 use super::memory::Disk;
 use super::sled::Sled;
@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) ids: AtomicU64,
     pub(super) live_bytes: AtomicI64,
     health: Mutex<Health>,
+    /// Why the handle is lost, where somebody else than the writer noticed it first.
+    lost: Mutex<Option<String>>,
     /// Held while stored records are rewritten, by packing or by trimming.
     pub(super) rewriting: Mutex<()>,
 }
@@ -86,6 +88,7 @@ impl Store {
             ids: AtomicU64::new(0),
             live_bytes: AtomicI64::new(0),
             health: Mutex::new(Health::Ok),
+            lost: Mutex::default(),
             rewriting: Mutex::new(()),
         };
         shared.install(engine)?;
@@ -103,14 +106,26 @@ impl Shared {
         })
     }
 
+    /// Lets the writer know of an I/O error that somebody else met; to be called while the engine is held.
+    pub(super) fn watch(&self, done: Result<(), Fault>) -> Result<(), Error> {
+        done.map_err(|fault| {
+            *self.lost() = Some(fault.0.clone());
+            fault.into()
+        })
+    }
+
+    /// What [`Shared::watch`] has noticed of the handle that is there.
+    pub(super) fn lost(&self) -> MutexGuard<'_, Option<String>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a freshly opened engine: what is in it is made durable first, as it may have been applied and
     /// not flushed before.
     fn install(&self, engine: Arc<dyn Engine>) -> Result<(), Error> {
         engine.flush()?;
         let end = read::log_end(&*engine)?;
         self.first.store(read::log_first(&*engine)?.unwrap_or(end), Ordering::Release);
-        let indexed = engine.get(Tree::Index, index::CURSOR)?;
-        self.indexed.store(indexed.as_deref().and_then(key::number).unwrap_or_default(), Ordering::Release);
+        self.indexed.store(index::reached(&*engine)?, Ordering::Release);
         let live = engine.get(Tree::Index, super::prune::LIVE_BYTES)?;
         let live = live.as_deref().and_then(key::number).unwrap_or_default();
         self.live_bytes.store(live.cast_signed(), Ordering::Release);
@@ -135,6 +150,7 @@ impl Shared {
         if let Some(old) = old {
             self.wait_for_readers(old)?;
         }
+        *self.lost() = None;
         self.install(self.place.open()?)?;
         self.set_health(Health::Ok);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::engine::{Engine, Op, Tree};
+use super::engine::{Engine, Fault, Op, Tree};
 use super::{Error, MAX_WHOLE, Store, parts};
 use crate::event::Invalid;
 
@@ -101,15 +101,19 @@ impl Store {
     /// Changes records beside the log, all or none; durable with the next commit. For what may be lost and
     /// done again: a cursor that falls back delivers again what the destination has already.
     pub fn put(&self, writes: &[Write]) -> Result<(), Error> {
-        let engine = self.shared.engine()?;
-        let mut batch = Vec::new();
-        ops(&*engine, writes, &mut batch)?;
-        Ok(engine.apply(&batch)?)
+        self.change(writes, |_| Ok(()))
     }
 
     /// Changes records beside the log, all or none, durably.
     pub fn put_durable(&self, writes: &[Write]) -> Result<(), Error> {
-        self.put(writes)?;
-        Ok(self.shared.engine()?.flush()?)
+        // By the handle that they were applied on: another one knows nothing of them.
+        self.change(writes, |engine| engine.flush())
+    }
+
+    fn change(&self, writes: &[Write], then: impl FnOnce(&dyn Engine) -> Result<(), Fault>) -> Result<(), Error> {
+        let engine = self.shared.engine()?;
+        let mut batch = Vec::new();
+        ops(&*engine, writes, &mut batch)?;
+        self.shared.watch(engine.apply(&batch).and_then(|()| then(&*engine)))
     }
 }

@@ -1,9 +1,8 @@
 //! Export, import, and giving disk back.
 //!
 //! An export is JSON Lines: the store's head, every event in the order of the log with its offset, every
-//! stream, and every record beside the log. Imported into an empty store it gives the same store again.
+//! stream, the remembered ids, and every record beside the log. Imported into an empty store it gives the same store again.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::{Op, Tree};
 use super::runs;
 use super::write::Head;
-use super::{Error, Store, StreamInfo, key, parts, prune, read};
+use super::{Error, Store, StreamInfo, ids, key, parts, prune, read};
 use crate::config;
 use crate::event::{Event, Logged, Offset, StreamId};
 
@@ -51,6 +50,11 @@ enum Line {
         key: String,
         text: Option<String>,
         hex: Option<String>,
+    },
+    /// A record of the ids that senders gave, as hex: of trimmed events it is all that is left.
+    Ids {
+        key: String,
+        value: String,
     },
 }
 
@@ -121,6 +125,7 @@ impl Store {
                 take(Line::Stream { id, first_seq, next_seq, status })?;
             }
         }
+        ids::records(&*engine, end, |(key, value)| take(Line::Ids { key: hex(&key), value: hex(&value) }))?;
         for tree in SIDE {
             let mut after: Option<String> = None;
             loop {
@@ -139,7 +144,7 @@ impl Store {
 fn line_of(tree: Tree, key: String, value: Vec<u8>) -> Line {
     let (text, hex) = match String::from_utf8(value) {
         Ok(text) => (Some(text), None),
-        Err(e) => (None, Some(e.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect())),
+        Err(e) => (None, Some(hex(e.as_bytes()))),
     };
     Line::Record { tree: tree.name().into(), key, text, hex }
 }
@@ -151,7 +156,6 @@ struct Importer<'a> {
     ops: Vec<Op>,
     log_end: Offset,
     events: u64,
-    heads: HashMap<StreamId, Head>,
 }
 
 impl<'a> Importer<'a> {
@@ -159,7 +163,7 @@ impl<'a> Importer<'a> {
         if store.range().end != 0 || !store.streams(None, 1)?.is_empty() {
             return Err(crate::event::Invalid::new("store", "", "an empty store to import into").into());
         }
-        Ok(Self { store, pending: Vec::new(), ops: Vec::new(), log_end: 0, events: 0, heads: HashMap::new() })
+        Ok(Self { store, pending: Vec::new(), ops: Vec::new(), log_end: 0, events: 0 })
     }
 
     fn take(&mut self, line: Line) -> Result<(), Error> {
@@ -173,10 +177,10 @@ impl<'a> Importer<'a> {
                 }
             }
             Line::Stream { id, first_seq, next_seq, status } => {
-                self.heads.remove(&id);
                 let head = Head { first_seq, next_seq, status };
                 self.ops.push(Op::put(Tree::SessionMeta, id.as_str(), head.pack()?));
             }
+            Line::Ids { key, value } => self.ops.push(Op::put(Tree::Ids, unhex(&key)?, unhex(&value)?)),
             Line::Record { tree, key, text, hex } => {
                 let tree = SIDE.into_iter().find(|side| side.name() == tree);
                 let tree = tree.ok_or_else(|| Error::Corrupt("a record of an unknown tree".into()))?;
@@ -220,6 +224,10 @@ impl<'a> Importer<'a> {
         self.store.shared.reload()?;
         Ok(self.events)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(hex: &str) -> Result<Vec<u8>, Error> {

@@ -55,6 +55,8 @@ pub struct Writer {
     pub(super) shared: Arc<Shared>,
     /// How far trimming has looked since the store was opened.
     pub(super) trimmed: Offset,
+    /// The key of the index up to which it has been trimmed.
+    pub(super) trimmed_index: Vec<u8>,
     /// What the trimmed events had come to, once it has been read.
     pub(super) folded: Option<Trimmed>,
     next: Offset,
@@ -97,6 +99,7 @@ impl Store {
         let mut writer = Writer {
             shared: shared.clone(),
             trimmed: 0,
+            trimmed_index: Vec::new(),
             folded: None,
             next: 0,
             observed: Timestamp::default(),
@@ -136,13 +139,21 @@ impl Writer {
         self.load()
     }
 
+    /// Why the handle is lost, where another writer of records, or the index, noticed it first.
+    pub fn lost(&self) -> Option<String> {
+        self.shared.lost().clone()
+    }
+
     /// The offset that the next event gets.
     pub fn next_offset(&self) -> Offset {
         self.next
     }
 
-    /// Refuses while there is no room, before anything is touched.
-    fn check_room(&self) -> Result<(), Error> {
+    /// Refuses while there is no room, before anything is touched, and lets health tell.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`].
+    pub fn check_room(&self) -> Result<(), Error> {
         let reason = match (self.shared.free(), self.shared.budget_exceeded()) {
             // Without the bytes that are free, so that it stays the same reason while these change.
             (Some(free), _) if free < self.shared.settings.min_free => {
@@ -396,6 +407,8 @@ fn differs(draft: &Draft, event: &Event) -> Option<&'static str> {
         ("subject", draft.subject == event.subject),
         ("severity", draft.severity == event.severity),
         ("ts", draft.ts.is_none_or(|ts| ts == event.ts)),
+        ("origin", draft.origin == event.origin),
+        ("hops", draft.hops == event.hops),
         ("correlation_id", draft.correlation_id == event.correlation_id),
         ("trace", draft.trace == event.trace),
         ("data", draft.data == event.data || same_json(draft.data.get(), event.data.get())),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use watchpost::config;
 use watchpost::event::{
-    Data, Draft, Kind, Logged, Offset, Pattern, SenderId, Severity, StreamId, Subject, Timestamp,
+    Data, Draft, Kind, Logged, Offset, Origin, Pattern, SenderId, Severity, StreamId, Subject, Timestamp,
 };
 use watchpost::ingest::{self, Ingest, Ingestor};
 use watchpost::store::{Disk, Failing, Limit, Query, Receipt, Refused, Store, Submission, Tree, Write};
@@ -108,6 +108,10 @@ async fn the_same_id_again_gets_the_first_answer_and_other_content_a_conflict() 
         assert_eq!(again, Receipt { duplicate: true, ..first });
         let other = submit(&ingest, with_id("a", draft("s", "started", 2))).await.expect_err("other content");
         assert!(matches!(other, ingest::Error::Refused(Refused::Conflict { field: "ts", .. })), "{other}");
+        let origin = Origin { host: Some("another".into()), ..Origin::default() };
+        let other = with_id("a", Draft { origin, ..draft("s", "started", 1) });
+        let other = submit(&ingest, other).await.expect_err("another origin");
+        assert!(matches!(other, ingest::Error::Refused(Refused::Conflict { field: "origin", .. })), "{other}");
         let elsewhere =
             submit(&ingest, with_id("a", draft(&format!("t{round}"), "started", 1))).await.expect("another stream");
         assert!(!elsewhere.duplicate);
@@ -281,6 +285,23 @@ async fn an_export_imported_is_the_same_store() {
 }
 
 #[tokio::test]
+async fn the_ids_of_trimmed_events_are_remembered_by_an_imported_store_too() {
+    let store = Store::memory();
+    let (mut writer, flusher) = store.writer().expect("the writer");
+    writer.apply(&[Submission::events(vec![with_id("a", draft("proc-a-1", "started", 1))])]).expect("room");
+    flusher.flush(writer.next_offset()).expect("durable");
+    store.maintainer().pass(true).expect("a pass");
+    let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
+    assert_eq!(writer.trim(later), Ok(1));
+    let (copy, mut export) = (Store::memory(), Vec::new());
+    store.export(&mut export).expect("an export");
+    copy.import(&mut export.as_slice()).expect("an import");
+    let (ingest, _ingestor) = start(&copy);
+    let again = submit(&ingest, with_id("a", draft("proc-a-1", "started", 1))).await.expect("known");
+    assert_eq!((again.duplicate, again.offset, again.seq), (true, 0, 1));
+}
+
+#[tokio::test]
 async fn an_io_error_loses_nothing_acknowledged_and_changes_no_seq() {
     for failing in [Failing::Apply, Failing::Flush] {
         let disk = Disk::default();
@@ -303,6 +324,33 @@ async fn an_io_error_loses_nothing_acknowledged_and_changes_no_seq() {
         assert_eq!(numbers(&store.log(0, Limit::events(10)).expect("a page")), vec![1, 2]);
         clean(&store);
         ingestor.drain().expect("a quiet end");
+    }
+}
+
+#[tokio::test]
+async fn while_nobody_sends_an_io_error_is_made_good_and_health_tells_of_room() {
+    let disk = Disk::default();
+    let store = Store::on(&disk).expect("a store");
+    let (_ingest, ingestor) = start(&store);
+    let cursor = [Write::put(Tree::Cursors, "a", "1")];
+    for failing in [Failing::Apply, Failing::Flush] {
+        disk.fail(failing);
+        store.put_durable(&cursor).expect_err("the disk fails");
+        until("it is opened again", || store.put_durable(&cursor).is_ok()).await;
+    }
+    disk.set_free(Some(1000));
+    until("it is full", || matches!(store.health(), watchpost::store::Health::Full(_))).await;
+    disk.set_free(None);
+    until("it is well", || store.health() == watchpost::store::Health::Ok).await;
+    ingestor.drain().expect("a quiet end");
+}
+
+/// Waits for something, ten seconds at most.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !done() {
+        assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 

@@ -33,7 +33,6 @@ enum Step {
 impl Link {
     /// Takes a batch as far as it can.
     pub(super) async fn deliver(&mut self, flight: &mut Flight<'_>) -> Result<(), Error> {
-        let mut refused = 0;
         loop {
             while flight.has_room(self.room()) {
                 self.advance(flight).await?;
@@ -44,8 +43,7 @@ impl Link {
                 }
                 continue;
             }
-            let before = std::mem::replace(&mut refused, flight.refused().len());
-            flight.rewind(before)?;
+            flight.rewind()?;
             self.rewind();
             if flight.settled() == flight.batch.len() || flight.is_late() {
                 return Ok(());

@@ -86,6 +86,8 @@ pub(super) struct Flight<'a> {
     in_flight: VecDeque<(u64, usize)>,
     /// Set by the first failure: what is in flight is waited for, and nothing follows.
     pub(super) stopped: bool,
+    /// How many had been refused for good at the last [`Flight::rewind`], wherever they stand in the batch.
+    refused: usize,
     begin: Instant,
 }
 
@@ -97,6 +99,7 @@ impl<'a> Flight<'a> {
             next: 0,
             in_flight: VecDeque::new(),
             stopped: false,
+            refused: 0,
             begin: Instant::now(),
         }
     }
@@ -189,10 +192,11 @@ impl<'a> Flight<'a> {
 
     /// After all answers came: goes back to the first event that was only out of its turn because an event
     /// before it was refused for good. Otherwise answers why it cannot go on.
-    pub(super) fn rewind(&mut self, refused_before: usize) -> Result<(), Error> {
+    pub(super) fn rewind(&mut self) -> Result<(), Error> {
         self.stopped = false;
         let settled = self.settled();
         let refused = self.fates.iter().filter(|fate| matches!(fate, Fate::Refused(_))).count();
+        let refused_before = std::mem::replace(&mut self.refused, refused);
         match self.fates.get(settled) {
             None => Ok(()),
             Some(Fate::Failed(error)) => Err(error.clone()),
@@ -214,4 +218,21 @@ impl<'a> Flight<'a> {
 
 fn broken() -> Error {
     Error::Retryable("the connection to NATS broke".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_turn_is_sent_again_only_after_another_was_refused() {
+        let batch = [];
+        let mut flight = Flight::new(&batch);
+        let out_of_turn = Fate::OutOfTurn("no".into());
+        // The refused one may stand behind: what is out of turn before it has another reason.
+        flight.fates = vec![out_of_turn.clone(), Fate::Refused("too large".into())];
+        assert_eq!((flight.rewind(), flight.fates[0].clone(), flight.next), (Ok(()), Fate::Open, 0));
+        flight.fates[0] = out_of_turn;
+        assert!(matches!(flight.rewind(), Err(Error::Retryable(_))));
+    }
 }
