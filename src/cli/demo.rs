@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ use super::out::Out;
 use crate::api::Follower;
 use crate::config::{self, Endpoint, JetStream, Listen, Nats, ProcessCompose, Settings};
 use crate::daemon::{Daemon, Shutdown};
+use crate::deliver;
 use crate::demo::{Player, Recording};
 use crate::event::Severity;
 use crate::store::{Limit, Query, Store};
@@ -50,6 +52,9 @@ pub(super) struct Args {
     all: bool,
 }
 
+/// How long the last events may take to NATS, once the recordings have ended.
+const LAST_DELIVERY: Duration = Duration::from_secs(3);
+
 fn speed(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|speed| (0.1..=100.0).contains(speed)).ok_or_else(|| "a number from 0.1 to 100".into())
 }
@@ -71,7 +76,7 @@ pub(super) async fn run(args: &Args, out: &mut Out) -> Outcome {
     out.line("")?;
     out.flush()?;
     watch(settings.clone(), &players, args, out).await?;
-    summary(&settings.store, out)?;
+    summary(&settings.store, args.nats_url.as_deref(), out)?;
     if args.nats_url.is_none() && nats_answers() {
         let url = Nats::default().url;
         out.line(format!("\nNATS answers at {url}. To see these events there, in two terminals:"))?;
@@ -179,7 +184,8 @@ fn settings(args: &Args, place: &Place, players: &[Played]) -> Result<Settings, 
 /// Runs the daemon until the recordings end, and prints what comes.
 async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Out) -> Result<(), Failure> {
     let daemon = Daemon::start(settings, None).await?;
-    let mut follower = Follower::new(daemon.store().clone(), Query::default());
+    let store = daemon.store().clone();
+    let mut follower = Follower::new(store.clone(), Query::default());
     let shutdown = Shutdown::default();
     let mut running = tokio::spawn(daemon.run(shutdown.clone()));
     let mut last = std::pin::pin!(async {
@@ -189,6 +195,7 @@ async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Ou
         // The last answers are on their way to the store.
         sleep(Duration::from_millis(100)).await;
     });
+    let mut term = signal(SignalKind::terminate())?;
     loop {
         tokio::select! {
             logged = follower.next() => {
@@ -198,19 +205,25 @@ async fn watch(settings: Settings, players: &[Played], args: &Args, out: &mut Ou
                     out.flush()?;
                 }
             }
-            () = &mut last => break,
+            () = &mut last => {
+                if args.nats_url.is_some() {
+                    let _too_long = tokio::time::timeout(LAST_DELIVERY, delivered(&store)).await;
+                }
+                break;
+            }
             _ = tokio::signal::ctrl_c() => break,
+            _ = term.recv() => break,
             ended = &mut running => return ended.map_err(|error| Failure::new(Exit::Internal, error))?.map_err(Failure::from),
         }
     }
-    drop(follower);
+    drop((follower, store));
     shutdown.drain.cancel();
     running.await.map_err(|error| Failure::new(Exit::Internal, error))??;
     Ok(())
 }
 
-/// Counts what is in the store, and checks it.
-fn summary(settings: &config::Store, out: &mut Out) -> Result<(), Failure> {
+/// Counts what is in the store, checks it, and tells what reached NATS.
+fn summary(settings: &config::Store, nats_url: Option<&str>, out: &mut Out) -> Result<(), Failure> {
     let store = Store::open(settings)?;
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     let (mut from, end) = (store.range().start, store.range().end);
@@ -229,7 +242,26 @@ fn summary(settings: &config::Store, out: &mut Out) -> Result<(), Failure> {
         0 => out.line("The store holds every one of them, in order, without a gap: all invariants hold.")?,
         _ => return Err(Failure::says(Exit::Internal, format!("the store has {violated} violations"))),
     }
+    if let Some(url) = nats_url.map(config::without_password) {
+        let left = undelivered(&store)?;
+        out.line(match left {
+            0 => format!("All that go to NATS are at {url}."),
+            left => format!("{left} of them are not at {url}: no answer, or not in time."),
+        })?;
+    }
     Ok(())
+}
+
+/// Resolves when everything has been delivered.
+async fn delivered(store: &Store) {
+    while !undelivered(store).is_ok_and(|events| events == 0) {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How many events the one sink has still to confirm; all, before it has confirmed any.
+fn undelivered(store: &Store) -> Result<u64, Failure> {
+    Ok(deliver::at_rest(store)?.first().map_or(store.range().end, |sink| sink.lag_events))
 }
 
 /// Whether a NATS server greets on the default port.

@@ -60,7 +60,7 @@ pub const KEYS: [Key; 45] = [
     key("process_compose[].poll_interval", "The time between two polls.", ""),
     key(
         "process_compose[].timeout",
-        "How long one request may take; shorter than poll_interval. Default: three quarters of it.",
+        "How long one request may take; shorter than poll_interval.\nDefault: 1500ms, or three quarters of poll_interval where that is less.",
         "",
     ),
     key("process_compose[].down_after", "After so many failed polls in a row `source_down` is told.", ""),

@@ -20,8 +20,8 @@ use super::{Class, Event, Origin, Severity, StreamId, Subject, Timestamp, Trace,
 
 type Object = BTreeMap<String, Box<RawValue>>;
 
-/// The envelope's own keys, and the `offset` that the API puts before them: a process event's payload is what is left when they are taken away, and no
-/// payload of a source of ours has one of them.
+/// The envelope's own keys, and the `offset` that the API puts before them: a process event's payload is what is
+/// left when they are taken away, and no payload of a source of ours has one of them.
 const ENVELOPE: [&str; 13] = [
     "id",
     "offset",

@@ -25,6 +25,7 @@ async fn shows_every_kind_of_transition_and_leaves_what_it_says() {
         "✔ health/line is healthy",
         "! health/a is unhealthy",
         "all invariants hold",
+        &format!("All that go to NATS are at {url}."),
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }
@@ -37,4 +38,10 @@ async fn shows_every_kind_of_transition_and_leaves_what_it_says() {
     }
     let crashed = run(&["watch", "--nats-url", &url, "-t", "unhealthy", "--limit", "1"]);
     assert!(crashed.ends_with("! health/a is unhealthy\n"), "{crashed}");
+}
+
+#[test]
+fn says_what_did_not_reach_nats() {
+    let told = run(&["demo", "--speed", "100", "--nats-url", "nats://me:secret@127.0.0.1:1"]);
+    assert!(told.contains("of them are not at nats://***@127.0.0.1:1: no answer, or not in time."), "{told}");
 }
