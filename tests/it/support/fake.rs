@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -183,18 +183,33 @@ pub(crate) const SECOND: &str = "2026-01-01T00:01:00Z";
 
 fn supervisor(path: &str, start: &str, processes: &[Value]) -> Response {
     match path {
-        "/processes" => axum::Json(json!({ "data": processes })).into_response(),
+        "/processes" => axum::Json(json!({ "data": aged(processes) })).into_response(),
         "/project/state" => axum::Json(json!({ "startTime": start, "projectName": "p" })).into_response(),
         path if path.starts_with("/process/info/") => axum::Json(json!({ "replicas": 1 })).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-/// A process.
+/// The processes as they are now: what runs has grown older, else a late poll would look like a restart.
+fn aged(processes: &[Value]) -> Vec<Value> {
+    let mut processes = processes.to_vec();
+    for process in processes.iter_mut().filter(|process| process["is_running"] == true) {
+        process["age"] = age().into();
+    }
+    processes
+}
+
+/// Nanoseconds since every process was launched: when the first test asked.
+fn age() -> i64 {
+    static LAUNCHED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    i64::try_from(LAUNCHED.elapsed().as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A process; its age stands still when it does not run.
 pub(crate) fn process(name: &str, status: &str, pid: i64, exit_code: i64) -> Value {
     json!({
         "name": name, "namespace": "default", "status": status, "is_ready": "-", "has_ready_probe": false,
-        "restarts": 0, "exit_code": exit_code, "pid": pid, "mem": 1000, "cpu": 0.5, "age": 0,
+        "restarts": 0, "exit_code": exit_code, "pid": pid, "mem": 1000, "cpu": 0.5, "age": age(),
         "is_running": status == "Running",
     })
 }
