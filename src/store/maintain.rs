@@ -2,14 +2,11 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use super::engine::{Op, Tree};
+use super::pack::Pace;
 use super::shared::Shared;
 use super::{Error, Store, index, key, pack, prune};
-
-/// How long packing waits between two batches, so that the writer goes first.
-const PAUSE: Duration = Duration::from_micros(500);
 
 /// What one pass has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +66,8 @@ impl Maintainer {
         let whole = zone.end - zone.first >= index::ZONE;
         if whole || partial {
             let first = if whole { zone.first } else { from };
-            // Where much is written there is no time to wait.
-            let pause = if behind > index::MOST_BLOCK { Duration::ZERO } else { PAUSE };
-            let saved = pack::stretch(&*engine, first, zone.end, pause)?;
+            let pace = if behind > index::MOST_BLOCK { Pace::HURRIED } else { Pace::GENTLE };
+            let saved = pack::stretch(&*engine, first, zone.end, pace)?;
             self.shared.live_bytes.fetch_sub(saved as i64, Ordering::Relaxed);
         }
         Ok(Pass::Indexed)
