@@ -3,7 +3,7 @@
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
-use super::engine::{Engine, Fault, Tree};
+use super::engine::{Engine, Fault, Pairs, Tree};
 use super::record::{self, Packed, Span};
 use super::{Error, Limit, Store, key, parts};
 use crate::event::{Logged, Offset, StreamId};
@@ -40,40 +40,52 @@ pub(super) fn log_records(
     engine: &dyn Engine,
     from: Offset,
 ) -> impl Iterator<Item = Result<LogRecord, Error>> + '_ {
-    let mut next = from;
-    let mut ahead: Option<super::engine::Pairs<'_>> = None;
-    let mut step = move || -> Result<Option<LogRecord>, Error> {
+    let mut records = Records { engine, next: from, ahead: None };
+    std::iter::from_fn(move || records.read().transpose())
+}
+
+/// The log while it is read: how far, and the stored records that are ahead.
+struct Records<'a> {
+    engine: &'a dyn Engine,
+    next: Offset,
+    ahead: Option<Pairs<'a>>,
+}
+
+impl Records<'_> {
+    fn read(&mut self) -> Result<Option<LogRecord>, Error> {
         loop {
-            let found = match &mut ahead {
-                Some(records) => records.next().transpose()?.map(log_record).transpose()?,
-                None => None,
-            };
-            if found.as_ref().is_none_or(|(first, _)| *first > next) {
-                let at = (Bound::Unbounded, Bound::Included(key::offset(next)));
-                let floor = engine.range(Tree::Log, at, true).next().transpose()?.map(log_record).transpose()?;
-                let beyond =
-                    floor.as_ref().map_or(Bound::Unbounded, |(first, _)| Bound::Excluded(key::offset(*first)));
-                let floor = floor.map(|(first, spans)| cut_front(first, spans, next));
-                if ahead.is_none() || floor.as_ref().is_some_and(|(_, spans)| !spans.is_empty()) {
-                    ahead = Some(engine.range(Tree::Log, (beyond, Bound::Unbounded), false));
-                    match floor.filter(|(_, spans)| !spans.is_empty()) {
-                        Some(record) => {
-                            next = record.0 + count(&record.1);
-                            return Ok(Some(record));
-                        }
-                        None => continue,
-                    }
+            let found = self.ahead.as_mut().and_then(Iterator::next).transpose()?.map(log_record).transpose()?;
+            let in_order = found.as_ref().is_some_and(|(first, _)| *first <= self.next);
+            let record = match (if in_order { None } else { self.seek()? }, found) {
+                (Some(record), _) => record,
+                (None, Some((first, spans))) => cut_front(first, spans, self.next),
+                (None, None) if self.ahead.is_some() => return Ok(None),
+                (None, None) => {
+                    let behind = (Bound::Included(key::offset(self.next)), Bound::Unbounded);
+                    self.ahead = Some(self.engine.range(Tree::Log, behind, false));
+                    continue;
                 }
-            }
-            let Some((first, spans)) = found else { return Ok(None) };
-            let record = cut_front(first, spans, next);
+            };
             if !record.1.is_empty() {
-                next = record.0 + count(&record.1);
+                self.next = record.0 + count(&record.1);
                 return Ok(Some(record));
             }
         }
-    };
-    std::iter::from_fn(move || step().transpose())
+    }
+
+    /// The record that has the next offset, in one step; what is behind it is ahead now.
+    fn seek(&mut self) -> Result<Option<LogRecord>, Error> {
+        let at = (Bound::Unbounded, Bound::Included(key::offset(self.next)));
+        let Some(floor) = self.engine.range(Tree::Log, at, true).next().transpose()? else { return Ok(None) };
+        let (first, spans) = log_record(floor)?;
+        let record = cut_front(first, spans, self.next);
+        if record.1.is_empty() {
+            return Ok(None);
+        }
+        let behind = (Bound::Excluded(key::offset(first)), Bound::Unbounded);
+        self.ahead = Some(self.engine.range(Tree::Log, behind, false));
+        Ok(Some(record))
+    }
 }
 
 /// The log's records as they are stored, from the one that has `from` on; for who keeps them from changing.
