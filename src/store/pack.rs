@@ -130,7 +130,7 @@ impl Packing {
                 self.log_group(engine, &std::mem::take(&mut group), bytes)?;
                 bytes = 0;
             }
-            next = key::number(&key).map(|first| first + spans.iter().map(|span| span.count).sum::<u64>());
+            next = key::number(&key).map(|first| first + record::count(&spans));
             bytes += value.len();
             group.push((key, spans));
         }

@@ -37,6 +37,12 @@ impl Shared {
         u64::try_from(self.live_bytes.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
+    /// Counts what a batch of new events brings.
+    pub(super) fn count_live(&self, ops: &[Op]) {
+        let of_log = ops.iter().filter(|op| matches!(op.tree, Tree::Events | Tree::Log));
+        self.live_bytes.fetch_add(of_log.map(Op::bytes).sum::<usize>() as i64, Ordering::Relaxed);
+    }
+
     /// How many hundredths of the budget are used.
     fn budget_used(&self) -> u64 {
         let Some(max) = self.settings.max_bytes else { return 0 };
@@ -112,7 +118,7 @@ impl Writer {
         let mut step = Step { ops, head, firsts, freed: 0, events: 0, confirmed, unconfirmed: 0 };
         for record in read::log_stored(&*engine, self.trimmed.max(self.shared.first())).take(STEP) {
             let (offset, spans) = record?;
-            let end = offset + spans.iter().map(|span| span.count).sum::<u64>();
+            let end = offset + record::count(&spans);
             if end > most || !step.take_record(&*engine, offset, &spans, before)? {
                 break;
             }
@@ -154,12 +160,14 @@ impl Writer {
     }
 }
 
-/// Whether all of a span's events were committed before a time.
+/// Whether all of a span's events were committed before a time: its last one was, as `observed` never runs
+/// backwards.
 fn is_old(engine: &dyn Engine, span: &Span, before: Timestamp) -> Result<bool, Error> {
+    let end = span.first_seq + span.count;
     let mut old = true;
-    read::visit_span(engine, span, |_, packed| {
-        old &= packed.observed < before.as_millis();
-        Ok(old)
+    read::visit_stream(engine, &span.session, end - 1, |seq, packed| {
+        old = seq >= end || packed.observed < before.as_millis();
+        Ok(false)
     })?;
     Ok(old)
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::engine::Engine;
 use super::index::{self, Posting};
 use super::read::{self, Filling};
-use super::record::{Packed, Span};
+use super::record::{self, Packed, Span};
 use super::{Error, Limit, Store};
 use crate::event::{Kind, Logged, Offset, Pattern, StreamId, Timestamp};
 
@@ -289,7 +289,7 @@ impl Search<'_> {
         if self.query.newest_first {
             for record in read::log_records_back(engine, range.end) {
                 let (first, spans) = record?;
-                let mut end = first + spans.iter().map(|span| span.count).sum::<u64>();
+                let mut end = first + record::count(&spans);
                 for span in spans.iter().rev() {
                     let first = end - span.count;
                     if self.scan_span(span, first, &range)? {
@@ -339,9 +339,8 @@ impl Search<'_> {
 
     /// Which event stands at an offset.
     fn locate(&mut self, offset: Offset) -> Result<Option<(StreamId, u64)>, Error> {
-        let holds = |(first, spans): &(Offset, Vec<Span>)| {
-            (*first..*first + spans.iter().map(|span| span.count).sum::<u64>()).contains(&offset)
-        };
+        let holds =
+            |(first, spans): &(Offset, Vec<Span>)| (*first..*first + record::count(spans)).contains(&offset);
         if !self.spans.as_ref().is_some_and(holds) {
             self.spans = read::log_records(self.engine, offset).next().transpose()?;
         }

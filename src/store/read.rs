@@ -22,7 +22,7 @@ pub(super) fn log_end(engine: &dyn Engine) -> Result<Offset, Error> {
     let trimmed = engine.get(Tree::Index, super::prune::LOG_END)?.as_deref().and_then(key::number).unwrap_or(0);
     let last = engine.range(Tree::Log, (Bound::Unbounded, Bound::Unbounded), true).next().transpose()?;
     let Some((first, spans)) = last.map(log_record).transpose()? else { return Ok(trimmed) };
-    Ok(trimmed.max(first + spans.iter().map(|span| span.count).sum::<u64>()))
+    Ok(trimmed.max(first + record::count(&spans)))
 }
 
 /// The first offset that the log still has.
@@ -67,7 +67,7 @@ impl Records<'_> {
                 }
             };
             if !record.1.is_empty() {
-                self.next = record.0 + count(&record.1);
+                self.next = record.0 + record::count(&record.1);
                 return Ok(Some(record));
             }
         }
@@ -93,10 +93,6 @@ pub(super) fn log_stored(engine: &dyn Engine, from: Offset) -> impl Iterator<Ite
     let floor = engine.range(Tree::Log, (Bound::Unbounded, Bound::Included(key::offset(from))), true).next();
     let floor = floor.and_then(Result::ok).map(|(key, _)| key).unwrap_or_default();
     engine.range(Tree::Log, (Bound::Included(floor), Bound::Unbounded), false).map(|pair| log_record(pair?))
-}
-
-fn count(spans: &[Span]) -> u64 {
-    spans.iter().map(|span| span.count).sum()
 }
 
 /// Cuts away what stands before an offset.

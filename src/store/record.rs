@@ -166,6 +166,11 @@ impl Span {
     }
 }
 
+/// How many events consecutive spans have.
+pub(super) fn count(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| span.count).sum()
+}
+
 /// The value of a record of the log.
 pub(super) fn pack_spans(spans: &[Span]) -> Result<Vec<u8>, Error> {
     postcard::to_allocvec(spans).map_err(|e| Error::Corrupt(e.to_string()))

@@ -42,7 +42,7 @@ pub(super) fn put_log(first: Offset, spans: &[Span], ops: &mut Vec<Op>) -> Resul
     // A span takes at most 128 + 35 bytes.
     for spans in spans.chunks(MAX_RUN / 164) {
         ops.push(Op::put(Tree::Log, key::offset(offset), record::pack_spans(spans)?));
-        offset += spans.iter().map(|span| span.count).sum::<u64>();
+        offset += record::count(spans);
     }
     Ok(())
 }

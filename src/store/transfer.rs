@@ -211,8 +211,7 @@ impl<'a> Importer<'a> {
 
     fn apply(&mut self) -> Result<(), Error> {
         let ops = std::mem::take(&mut self.ops);
-        let live: usize = ops.iter().filter(|op| matches!(op.tree, Tree::Events | Tree::Log)).map(Op::bytes).sum();
-        self.store.shared.live_bytes.fetch_add(live as i64, std::sync::atomic::Ordering::Relaxed);
+        self.store.shared.count_live(&ops);
         Ok(self.store.shared.engine()?.apply(&ops)?)
     }
 

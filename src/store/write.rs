@@ -195,8 +195,7 @@ impl Writer {
         }
         self.next = end;
         self.shared.ids.store(self.ids.total(), Ordering::Relaxed);
-        let live: usize = ops.iter().filter(|op| matches!(op.tree, Tree::Events | Tree::Log)).map(Op::bytes).sum();
-        self.shared.live_bytes.fetch_add(live as i64, Ordering::Relaxed);
+        self.shared.count_live(&ops);
         Ok(batch.receipts(&offsets))
     }
 

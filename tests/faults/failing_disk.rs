@@ -118,13 +118,7 @@ fn nothing_acknowledged_is_lost_on_a_failing_disk() {
     let (faults, seed) = (crate::amount("DISK_FAULTS", 10), crate::seed());
     let scratch = crate::scratch();
     let path = |name: &str| scratch.path().join(name);
-    let writer = Writer {
-        store: path("store"),
-        ledger: path("ledger"),
-        acks: path("acks"),
-        submissions: u64::MAX,
-        synchronous: true,
-    };
+    let writer = Writer::endless(scratch.path());
     std::fs::write(&writer.ledger, "").expect("the ledger is written");
     std::fs::write(&writer.acks, "").expect("the acknowledgements' file is made");
     let mut command = writer.command_as(ROLE);

@@ -30,14 +30,7 @@ fn nothing_acknowledged_is_lost_when_the_writer_is_killed() {
     let (kills, seed) = (crate::amount("KILLS", 25), crate::seed());
     let (began, scratch) = (Instant::now(), crate::scratch());
     let mut rng = StdRng::seed_from_u64(seed);
-    let path = |name: &str| scratch.path().join(name);
-    let writer = Writer {
-        store: path("store"),
-        ledger: path("ledger"),
-        acks: path("acks"),
-        submissions: u64::MAX,
-        synchronous: true,
-    };
+    let writer = Writer::endless(scratch.path());
     let mut acknowledged = String::new();
     let mut on_its_way = 0;
     for kill in 0..kills {

@@ -37,6 +37,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// One that writes into a folder until it is killed.
+    pub(crate) fn endless(folder: &Path) -> Self {
+        let path = |name: &str| folder.join(name);
+        let (store, ledger, acks) = (path("store"), path("ledger"), path("acks"));
+        Self { store, ledger, acks, submissions: u64::MAX, synchronous: true }
+    }
+
     /// The command that starts it.
     pub(crate) fn command(&self) -> Command {
         self.command_as(ROLE)

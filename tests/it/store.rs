@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::support::wait::until;
 use watchpost::config;
 use watchpost::event::{
     Data, Draft, Kind, Logged, Offset, Origin, Pattern, SenderId, Severity, StreamId, Subject, Timestamp,
@@ -336,22 +337,13 @@ async fn while_nobody_sends_an_io_error_is_made_good_and_health_tells_of_room() 
     for failing in [Failing::Apply, Failing::Flush] {
         disk.fail(failing);
         store.put_durable(&cursor).expect_err("the disk fails");
-        until("it is opened again", || store.put_durable(&cursor).is_ok()).await;
+        until("it is opened again", async || store.put_durable(&cursor).ok()).await;
     }
     disk.set_free(Some(1000));
-    until("it is full", || matches!(store.health(), watchpost::store::Health::Full(_))).await;
+    until("it is full", async || matches!(store.health(), watchpost::store::Health::Full(_)).then_some(())).await;
     disk.set_free(None);
-    until("it is well", || store.health() == watchpost::store::Health::Ok).await;
+    until("it is well", async || (store.health() == watchpost::store::Health::Ok).then_some(())).await;
     ingestor.drain().expect("a quiet end");
-}
-
-/// Waits for something, ten seconds at most.
-async fn until(what: &str, done: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !done() {
-        assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]
