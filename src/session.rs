@@ -17,6 +17,9 @@ mod local;
 mod registry;
 mod start;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tokio::sync::Notify;
