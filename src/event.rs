@@ -7,6 +7,7 @@ mod draft;
 pub mod id;
 pub mod process;
 mod publish;
+pub mod session;
 pub mod severity;
 pub mod source;
 pub mod subject;
