@@ -12,6 +12,7 @@ pub mod severity;
 pub mod source;
 pub mod subject;
 pub mod time;
+pub mod trace;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use id::{Class, SenderId, StreamId};
 pub use severity::Severity;
 pub use subject::{Pattern, Subject};
 pub use time::Timestamp;
+pub use trace::Traceparent;
 
 /// The most bytes that one event may have as JSON.
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;
