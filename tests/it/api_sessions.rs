@@ -259,7 +259,7 @@ async fn who_sends_too_fast_is_told_when_to_come_again() {
     let server = Server::over(Store::memory(), loopback(), session).await;
     server.begin("s").await;
     server.begin("other").await;
-    let burst = format!("[{}]", vec![r#"{"type":"a"}"#; 40].join(","));
+    let burst = format!("[{}]", [r#"{"type":"a"}"#; 40].join(","));
     assert_eq!(server.post("/s/events", &burst).await.0, 200);
     let request = server.request(Method::POST, "/s/events").header("content-type", "application/json");
     let refused = request.body(r#"{"type":"a"}"#).send().await.expect("an answer");
@@ -345,7 +345,7 @@ async fn the_list_is_filtered_and_pages_are_linked() {
 async fn the_events_of_a_session_come_by_pages() {
     let server = Server::local().await;
     server.begin("s").await;
-    let events = format!("[{}]", vec![r#"{"type":"a"}"#; 6].join(","));
+    let events = format!("[{}]", [r#"{"type":"a"}"#; 6].join(","));
     server.post("/s/events", &events).await;
     let (mut path, mut seqs) = ("/s/events?limit=3".to_owned(), Vec::new());
     loop {

@@ -95,7 +95,7 @@ async fn a_follower_that_was_cut_off_goes_on_behind_what_it_has_seen() {
     server.begin("s").await;
     let mut seen: Vec<u64> = Vec::new();
     while seen.len() < 30 {
-        server.post("/s/events", &format!("[{}]", vec![r#"{"type":"a"}"#; 4].join(","))).await;
+        server.post("/s/events", &format!("[{}]", [r#"{"type":"a"}"#; 4].join(","))).await;
         let mut messages = Messages::open(&server, "/s/events", seen.last().copied()).await;
         for _ in 0..3 {
             seen.push(messages.next().await.expect("an event").0.parse().expect("a seq"));
