@@ -12,8 +12,9 @@ use super::{find, wants_stream};
 use crate::api::{Error, Shared, sse};
 use crate::event::{Invalid, StreamId, Timestamp};
 use crate::session::follow::Follow;
+use crate::session::replay::replay;
 use crate::state::session::{self, Rates, Session};
-use crate::store::{self, Limit, SessionInfo, Store};
+use crate::store::{self, SessionInfo, Store};
 
 /// A state that changes is told again after so long at the soonest.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -74,19 +75,6 @@ async fn fold(store: &Store, id: &StreamId, until: Option<u64>) -> Result<Sessio
     let folded = tokio::task::spawn_blocking(move || replay(&store, &id, until)).await;
     let failed = |error: tokio::task::JoinError| Error::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     Ok(folded.map_err(failed)??)
-}
-
-fn replay(store: &Store, id: &StreamId, until: Option<u64>) -> Result<Session, store::Error> {
-    let mut state = Session::default();
-    loop {
-        let page = store.stream(id, state.seq() + 1, Limit::events(1000))?;
-        let before = state.seq();
-        let wanted = page.iter().filter(|logged| until.is_none_or(|until| logged.event.seq <= until));
-        wanted.for_each(|logged| state.apply(&logged.event));
-        if state.seq() == before {
-            return Ok(state);
-        }
-    }
 }
 
 /// The state as it is, then whenever it has changed; the id of a message is the seq that it stands at. The stream
