@@ -11,10 +11,12 @@
 
 mod end;
 mod error;
+pub mod follow;
 mod idempotency;
 mod keeper;
 mod local;
 mod registry;
+pub mod replay;
 mod start;
 
 #[cfg(test)]
