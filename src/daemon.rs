@@ -85,7 +85,7 @@ impl Daemon {
         let place = settings.store.clone();
         let open = tokio::task::spawn_blocking(move || Store::open(&place)).await;
         let store = open.map_err(|error| Error::Failed(format!("opening the store: {error}")))??;
-        let (ingest, ingestor) = Ingest::start(&store)?;
+        let (ingest, ingestor) = Ingest::start_with(&store, settings.session.ingest_failed_after)?;
         let mut tasks = Tasks::default();
         let mut sinks = Vec::new();
         let names: Vec<&str> = settings.jetstream.iter().map(|jetstream| jetstream.name.as_str()).collect();
