@@ -21,6 +21,7 @@ mod it {
     mod readme;
     mod recordings;
     mod session_follow;
+    mod sessions_outage;
     mod sessions_store;
     mod source;
     mod source_faults;
