@@ -13,6 +13,7 @@ mod log;
 mod out;
 mod reach;
 mod run;
+mod sessions;
 mod sinks;
 mod store;
 mod watch;
@@ -56,6 +57,7 @@ enum Command {
     Adapter(adapter::Args),
     Watch(watch::Args),
     Events(events::Args),
+    Sessions(sessions::Args),
     Sinks(sinks::Args),
     Dlq(dlq::Args),
     Store(store::Args),
@@ -110,6 +112,7 @@ impl Command {
             Self::Adapter(args) => adapter::run(args, environment).await,
             Self::Watch(args) => watch::run(args, environment, out).await,
             Self::Events(args) => events::run(args, environment, out).await,
+            Self::Sessions(args) => sessions::run(args, environment, out).await,
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
