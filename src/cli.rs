@@ -1,6 +1,7 @@
 //! The command line. Each command has a file; what they share is here.
 
 mod adapter;
+mod amount;
 mod completions;
 mod config;
 mod demo;
@@ -9,6 +10,7 @@ mod events;
 mod exit;
 mod filter;
 mod line;
+mod live;
 mod log;
 mod out;
 mod reach;
@@ -16,6 +18,7 @@ mod run;
 mod sessions;
 mod sinks;
 mod store;
+mod styled;
 mod watch;
 
 use std::io::Write;

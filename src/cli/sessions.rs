@@ -5,6 +5,7 @@ mod follow;
 mod list;
 mod replay;
 mod show;
+pub(super) mod view;
 
 use super::exit::Outcome;
 use super::out::Out;
