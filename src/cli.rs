@@ -1,6 +1,7 @@
 //! The command line. Each command has a file; what they share is here.
 
 mod adapter;
+mod amount;
 mod completions;
 mod config;
 mod demo;
@@ -9,12 +10,15 @@ mod events;
 mod exit;
 mod filter;
 mod line;
+mod live;
 mod log;
 mod out;
 mod reach;
 mod run;
+mod sessions;
 mod sinks;
 mod store;
+mod styled;
 mod watch;
 
 use std::io::Write;
@@ -56,6 +60,7 @@ enum Command {
     Adapter(adapter::Args),
     Watch(watch::Args),
     Events(events::Args),
+    Sessions(sessions::Args),
     Sinks(sinks::Args),
     Dlq(dlq::Args),
     Store(store::Args),
@@ -110,6 +115,7 @@ impl Command {
             Self::Adapter(args) => adapter::run(args, environment).await,
             Self::Watch(args) => watch::run(args, environment, out).await,
             Self::Events(args) => events::run(args, environment, out).await,
+            Self::Sessions(args) => sessions::run(args, environment, out).await,
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),

@@ -1,0 +1,60 @@
+//! `watchpost sessions`. Each command has a file; what they share is here.
+
+mod diff;
+mod follow;
+mod list;
+mod replay;
+mod show;
+pub(super) mod view;
+
+use super::exit::Outcome;
+use super::out::Out;
+use super::reach;
+use crate::config::Environment;
+
+/// List, show, follow, replay and compare sessions.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    reach: reach::Args,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(list::Args),
+    Show(show::Args),
+    Follow(follow::Args),
+    Replay(replay::Args),
+    Diff(diff::Args),
+}
+
+pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outcome {
+    let reach = &args.reach;
+    match &args.command {
+        Command::List(args) => list::run(args, reach, environment, out).await,
+        Command::Show(args) => show::run(args, reach, environment, out).await,
+        Command::Follow(args) => follow::run(args, reach, environment, out).await,
+        Command::Replay(args) => replay::run(args, reach, environment, out).await,
+        Command::Diff(args) => diff::run(args, reach, environment, out).await,
+    }
+}
+
+/// Which session: an id, the beginning of one, or the latest.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Its id, the beginning of it where that is unique, or `latest`.
+    #[arg(value_name = "ID", required_unless_present = "latest")]
+    id: Option<String>,
+    /// The one that began last.
+    #[arg(long, conflicts_with = "id")]
+    latest: bool,
+}
+
+impl Which {
+    /// What was asked for, as the API takes it.
+    fn wanted(&self) -> &str {
+        self.id.as_deref().unwrap_or("latest")
+    }
+}
