@@ -8,6 +8,7 @@ mod environment;
 mod mistake;
 mod read;
 mod schema;
+mod session_stream;
 mod tree;
 mod value;
 mod write;
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use schema::{KEYS, Key};
+pub use session_stream::SESSION_SUBJECTS;
 pub use value::{Parsed, duration, http_url, listen, nats_url, size, write_duration, write_size};
 pub use write::{example, show, without_password};
 
@@ -115,6 +117,8 @@ pub struct Settings {
     pub process_compose: Vec<ProcessCompose>,
     /// Where JetStream is, if anywhere.
     pub jetstream: Option<JetStream>,
+    /// Sessions: their writers and their limits.
+    pub session: Session,
     /// The HTTP API.
     pub api: Api,
     /// How long a drain may take before it is forced.
@@ -144,6 +148,10 @@ pub struct Store {
     pub unsafe_fs: bool,
     /// How long events of streams that never end are kept.
     pub keep_streams: Duration,
+    /// How long sessions are kept after their end.
+    pub keep_sessions: Duration,
+    /// How many ended sessions are kept.
+    pub max_sessions: u64,
     /// The bytes of sled's cache.
     pub cache_bytes: u64,
 }
@@ -151,21 +159,47 @@ pub struct Store {
 impl Default for Store {
     fn default() -> Self {
         Self {
-            dir: default_dir(),
+            dir: state_home("watchpost"),
             max_bytes: None,
             min_free: 256 << 20,
             unsafe_fs: false,
             keep_streams: Duration::from_secs(30 * 24 * 3600),
+            keep_sessions: Duration::from_secs(14 * 24 * 3600),
+            max_sessions: 500,
             cache_bytes: 4 << 20,
         }
     }
 }
 
-/// `$XDG_STATE_HOME/watchpost`, else `~/.local/state/watchpost`.
-fn default_dir() -> PathBuf {
+/// Sessions: their writers and their limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// A session without event or heartbeat for so long is interrupted.
+    pub idle: Duration,
+    /// Sessions are failed once commits have failed for so long.
+    pub ingest_failed_after: Duration,
+    /// The most events a second that one session may send over HTTP.
+    pub max_rate: u32,
+    /// Where `watchpost sessions run` leaves events while no daemon runs.
+    pub spool: PathBuf,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(30 * 60),
+            ingest_failed_after: Duration::from_secs(60),
+            max_rate: 20_000,
+            spool: state_home("watchpost-spool"),
+        }
+    }
+}
+
+/// A folder of ours in `$XDG_STATE_HOME`, else in `~/.local/state`.
+fn state_home(name: &str) -> PathBuf {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from).join(".local/state");
-    state.unwrap_or_else(home).join("watchpost")
+    state.unwrap_or_else(home).join(name)
 }
 
 /// A secret, which no `Debug` shows.
@@ -309,6 +343,8 @@ pub struct JetStream {
     pub stream: String,
     /// Its subjects, where it is made by us.
     pub subjects: Vec<String>,
+    /// The stream of session events; `None`: they stay here.
+    pub sessions: Option<String>,
     /// How long a message is kept, where the stream is made by us.
     pub max_age: Duration,
     /// The dedup window, where the stream is made by us.
@@ -330,6 +366,7 @@ impl Default for JetStream {
             nats: Nats::default(),
             stream: "PROCESS_EVENTS".into(),
             subjects: vec!["core.process.>".into(), "core.source.>".into()],
+            sessions: Some("SESSION_EVENTS".into()),
             max_age: Duration::from_secs(24 * 3600),
             duplicate_window: Duration::from_secs(120),
             replicas: 1,

@@ -87,10 +87,11 @@ impl Daemon {
         let (ingest, ingestor) = Ingest::start(&store)?;
         let mut tasks = Tasks::default();
         let mut sinks = Vec::new();
-        let names: Vec<&str> = settings.jetstream.iter().map(|jetstream| jetstream.name.as_str()).collect();
+        let streams: Vec<JetStream> = settings.jetstream.iter().flat_map(JetStream::streams).collect();
+        let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
         deliver::release_others(&store, &names)?;
-        if let Some(jetstream) = &settings.jetstream {
-            sinks.push(deliver_to_jetstream(jetstream, &store, &mut tasks)?);
+        for stream in &streams {
+            sinks.push(deliver_to_jetstream(stream, &store, &mut tasks)?);
         }
         let sources = watch_supervisors(&settings, &store, &ingest, &mut tasks)?;
         if let Some(listener) = listener {

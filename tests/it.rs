@@ -15,6 +15,7 @@ mod it {
     mod delivery;
     mod demo;
     mod jetstream;
+    mod jetstream_sessions;
     mod nats_auth;
     mod playback;
     mod readme;

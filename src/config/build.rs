@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::mistake::{Mistake, Place};
 use super::read::Section;
+use super::session_stream;
 use super::tree::{Node, Value};
 use super::value;
 use super::{
-    Api, Drain, Endpoint, Environment, JetStream, Listen, Nats, NatsAuth, ProcessCompose, Settings, Store,
+    Api, Drain, Endpoint, Environment, JetStream, Listen, Nats, NatsAuth, ProcessCompose, Session, Settings, Store,
 };
 
 type Told<'a> = &'a mut Vec<Mistake>;
@@ -24,6 +25,7 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
             jetstream(&section, &process_compose, environment, told)
         }),
         process_compose,
+        session: session(&Section::new("session", node("session"), "session".into(), told), told),
         api: api(&Section::new("api", node("api"), "api".into(), told), environment, told),
         drain_deadline: Drain(top.read("drain_deadline", value::duration, Drain::default().0, told)),
     }
@@ -42,12 +44,25 @@ fn store(section: &Section<'_>, told: Told) -> Store {
         min_free: section.read("min_free", value::size, default.min_free, told),
         unsafe_fs: section.read("unsafe_fs", value::flag, default.unsafe_fs, told),
         keep_streams: section.read("keep_streams", value::duration, default.keep_streams, told),
+        keep_sessions: section.read("keep_sessions", value::duration, default.keep_sessions, told),
+        max_sessions: section.read("max_sessions", value::count::<0, { u32::MAX }>, 500, told).into(),
         cache_bytes: section.read("cache_bytes", value::size, default.cache_bytes, told),
     };
     if let Some(bytes) = store.max_bytes.filter(|bytes| *bytes < 16 << 20) {
         told.push(section.mistake("max_bytes", "at least 16MiB", &value::write_size(bytes)));
     }
     store
+}
+
+fn session(section: &Section<'_>, told: Told) -> Session {
+    let default = Session::default();
+    let after = default.ingest_failed_after;
+    Session {
+        idle: section.read("idle", value::duration, default.idle, told),
+        ingest_failed_after: section.read("ingest_failed_after", value::duration, after, told),
+        max_rate: section.read("max_rate", value::count::<1, 1_000_000>, default.max_rate, told),
+        spool: section.read("spool", value::path, default.spool, told),
+    }
 }
 
 fn supervisors(node: &Node, environment: &Environment, told: Told) -> Vec<ProcessCompose> {
@@ -145,6 +160,7 @@ fn jetstream(section: &Section<'_>, from: &[ProcessCompose], environment: &Envir
         nats: nats(section, environment, told),
         stream: section.read("stream", value::stream_name, default.stream, told),
         subjects: section.list("subjects", value::pattern, told).unwrap_or_else(|| subjects(from)),
+        sessions: section.read("session_stream", session_stream_name, default.sessions, told),
         max_age: section.read("max_age", value::duration, default.max_age, told),
         duplicate_window: section.read("duplicate_window", value::duration, default.duplicate_window, told),
         replicas: section.read("replicas", value::count::<1, 5>, 1, told) as usize,
@@ -152,11 +168,22 @@ fn jetstream(section: &Section<'_>, from: &[ProcessCompose], environment: &Envir
         resources: section.read("resources", value::flag, default.resources, told),
         required: section.read("required", value::flag, default.required, told),
     };
+    if let Some((key, expected, found)) = session_stream::clash(&sink) {
+        told.push(section.mistake(key, expected, &found));
+    }
     if sink.duplicate_window > sink.max_age {
         let expected = format!("at most the max_age of {}", value::write_duration(sink.max_age));
         told.push(section.mistake("duplicate_window", expected, &value::write_duration(sink.duplicate_window)));
     }
     sink
+}
+
+/// The name of the sessions' stream, or `off`.
+fn session_stream_name(word: &str) -> value::Parsed<Option<String>> {
+    match word {
+        "off" => Ok(None),
+        _ => value::stream_name(word).map(Some).map_err(|expected| format!("{expected}, or off")),
+    }
 }
 
 /// The subjects of the stream: ours, and the prefix of each supervisor that lies outside them.

@@ -10,7 +10,14 @@ use super::tree::{Node, Value};
 pub type Environment = BTreeMap<String, String>;
 
 /// Variables of ours that are no settings of the daemon.
-const OTHERS: [&str; 4] = ["WATCHPOST_CONFIG", "WATCHPOST_LOG", "WATCHPOST_TOKEN", "WATCHPOST_URL"];
+const OTHERS: [&str; 6] = [
+    "WATCHPOST_CONFIG",
+    "WATCHPOST_LOG",
+    "WATCHPOST_SESSION",
+    "WATCHPOST_SPOOL",
+    "WATCHPOST_TOKEN",
+    "WATCHPOST_URL",
+];
 
 /// Those that are set to something: an empty one is as if it were not there.
 fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {

@@ -16,15 +16,16 @@ const fn key(path: &'static str, about: &'static str, example: &'static str) -> 
 }
 
 /// What is said above a section.
-pub(super) const SECTIONS: [(&str, &str); 4] = [
+pub(super) const SECTIONS: [(&str, &str); 5] = [
     ("store", "The embedded store: the log of all events, and the truth."),
     ("process_compose", "The process-compose supervisors to watch, told apart by their names."),
     ("jetstream", "The JetStream sink. Without this section nothing is sent to NATS."),
+    ("session", "Sessions: when a writer counts as gone, and what one may send."),
     ("api", "The HTTP API, for `watchpost events`, `sinks`, `dlq` and other readers."),
 ];
 
 /// All keys.
-pub const KEYS: [Key; 45] = [
+pub const KEYS: [Key; 52] = [
     key(
         "store.dir",
         "Its folder. Default: $XDG_STATE_HOME/watchpost, else ~/.local/state/watchpost.",
@@ -46,6 +47,8 @@ pub const KEYS: [Key; 45] = [
         "",
     ),
     key("store.keep_streams", "How long the events of processes and sources are kept.", ""),
+    key("store.keep_sessions", "How long sessions are kept after their end.", ""),
+    key("store.max_sessions", "How many ended sessions are kept; the oldest go first.", ""),
     key("store.cache_bytes", "sled's cache; it keeps up to 16,384 pages whatever this says.", ""),
     key("process_compose[].name", "Its name: 1 to 32 of a-z, 0-9, `_`, `-`. Stands on every event.", ""),
     key("process_compose[].url", "Where it answers.", ""),
@@ -94,12 +97,25 @@ pub const KEYS: [Key; 45] = [
         "Its subjects, where it is made. Default: these, and the prefixes of all supervisors.",
         "",
     ),
+    key(
+        "jetstream.session_stream",
+        "The stream of session events (core.session.>), or off. Age, window and replicas as above.",
+        "",
+    ),
     key("jetstream.max_age", "How long a message is kept, where the stream is made.", ""),
     key("jetstream.duplicate_window", "The dedup window, where the stream is made; not longer than max_age.", ""),
     key("jetstream.replicas", "Replicas, where the stream is made.", ""),
     key("jetstream.window", "How many publishes may wait for their answer.", ""),
     key("jetstream.resources", "Send `resources_sampled` too.", ""),
     key("jetstream.required", "Keep events until this sink has confirmed them.", ""),
+    key("session.idle", "A session without event or heartbeat for so long is interrupted.", ""),
+    key("session.ingest_failed_after", "Sessions are failed once commits have failed for so long.", ""),
+    key("session.max_rate", "The most events a second that one session may send over HTTP.", ""),
+    key(
+        "session.spool",
+        "Where `watchpost sessions run` leaves events while no daemon runs.\nDefault: $XDG_STATE_HOME/watchpost-spool, else ~/.local/state/watchpost-spool.",
+        "/var/lib/watchpost-spool",
+    ),
     key("api.listen", "ADDRESS:PORT, unix:PATH, or off. Off loopback a token is needed.", ""),
     key("api.token", "The token that every request must bear. Better: token_file.", "..."),
     key("api.token_file", "A file that holds the token.", "/etc/watchpost/api.token"),

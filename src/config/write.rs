@@ -2,7 +2,7 @@
 
 use super::schema::{KEYS, Key, SECTIONS};
 use super::value::{write_duration, write_size};
-use super::{Endpoint, JetStream, Listen, NatsAuth, ProcessCompose, Secret, Settings, Store};
+use super::{Endpoint, JetStream, Listen, NatsAuth, ProcessCompose, Secret, Session, Settings, Store};
 
 const HEAD: &str = "\
 # Watchpost. Every key is here; those with a value show their default, and may be left out.
@@ -23,7 +23,9 @@ pub fn example() -> String {
             for line in key.about.lines() {
                 out.push_str(&format!("{indent}# {line}\n"));
             }
-            out.push_str(&match value_of(key, &settings, 0).filter(|_| key.path != "store.dir") {
+            out.push_str(&match value_of(key, &settings, 0)
+                .filter(|_| !["store.dir", "session.spool"].contains(&key.path))
+            {
                 Some(value) => format!("{item}{}: {value}\n", key.name()),
                 None => format!("{indent}# {}: {}\n", key.name(), key.example),
             });
@@ -81,6 +83,7 @@ fn value_of(key: &Key, settings: &Settings, item: usize) -> Option<String> {
         "store" => store(&settings.store, key.name()),
         "process_compose" => supervisor(settings.process_compose.get(item)?, key.name()),
         "jetstream" => jetstream(settings.jetstream.as_ref()?, key.name()),
+        "session" => session(&settings.session, key.name()),
         "api" => api(settings, key.name()),
         _ => Some(write_duration(settings.drain_deadline.0)),
     }
@@ -93,7 +96,19 @@ fn store(store: &Store, key: &str) -> Option<String> {
         "min_free" => Some(write_size(store.min_free)),
         "unsafe_fs" => Some(store.unsafe_fs.to_string()),
         "keep_streams" => Some(write_duration(store.keep_streams)),
+        "keep_sessions" => Some(write_duration(store.keep_sessions)),
+        "max_sessions" => Some(store.max_sessions.to_string()),
         "cache_bytes" => Some(write_size(store.cache_bytes)),
+        _ => None,
+    }
+}
+
+fn session(session: &Session, key: &str) -> Option<String> {
+    match key {
+        "idle" => Some(write_duration(session.idle)),
+        "ingest_failed_after" => Some(write_duration(session.ingest_failed_after)),
+        "max_rate" => Some(session.max_rate.to_string()),
+        "spool" => Some(quoted(&session.spool.to_string_lossy())),
         _ => None,
     }
 }
@@ -128,6 +143,7 @@ fn jetstream(sink: &JetStream, key: &str) -> Option<String> {
         ("tls", _) => Some(sink.nats.tls.to_string()),
         ("stream", _) => Some(quoted(&sink.stream)),
         ("subjects", _) => Some(list(&sink.subjects)),
+        ("session_stream", _) => Some(quoted(sink.sessions.as_deref().unwrap_or("off"))),
         ("max_age", _) => Some(write_duration(sink.max_age)),
         ("duplicate_window", _) => Some(write_duration(sink.duplicate_window)),
         ("replicas", _) => Some(sink.replicas.to_string()),
