@@ -8,6 +8,7 @@ pub mod id;
 pub mod input;
 pub mod process;
 mod publish;
+pub mod session;
 pub mod severity;
 pub mod source;
 pub mod subject;
