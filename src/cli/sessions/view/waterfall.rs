@@ -2,24 +2,9 @@
 
 use super::Fate;
 use super::bar::stretch;
-use super::tree::guide;
-use crate::cli::amount::{count, took};
-use crate::cli::styled::{Line, Style};
-
-/// A stretch of time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct Span {
-    /// How deep it stands; what follows one level deeper belongs to it.
-    pub(in crate::cli) depth: usize,
-    /// What it is.
-    pub(in crate::cli) name: String,
-    /// When it began, in milliseconds.
-    pub(in crate::cli) start: i64,
-    /// When it ended; for one that goes on, now.
-    pub(in crate::cli) end: i64,
-    /// How it came out.
-    pub(in crate::cli) fate: Fate,
-}
+use super::tree::{Row, Span, Tree};
+use crate::cli::amount::took;
+use crate::cli::styled::Line;
 
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +28,8 @@ const FRAME: usize = 3;
 pub(in crate::cli) fn waterfall(spans: &[Span], room: Room) -> Vec<Line> {
     let Some(root) = spans.first() else { return Vec::new() };
     let tree = Tree::new(spans);
-    let rows = tree.rows(&tree.choose(room.rows.max(2)));
-    let labels: Vec<Line> = rows.iter().map(|row| label(row, spans)).collect();
+    let rows = tree.rows(&choose(&tree, room.rows.max(2)));
+    let labels: Vec<Line> = rows.iter().map(|row| row.label(spans)).collect();
     let widest = labels.iter().map(Line::width).max().unwrap_or_default();
     let name = widest.min(room.columns / 2).min(room.columns.saturating_sub(TIME + LEAST_BAR + 2));
     let cells = room.columns.saturating_sub(name + TIME + 2);
@@ -62,98 +47,32 @@ pub(in crate::cli) fn waterfall(spans: &[Span], room: Room) -> Vec<Line> {
     rows.iter().zip(labels).map(line).map(|line| line.cut(room.columns)).collect()
 }
 
-/// One row: a span, or how many are left out.
-struct Row {
-    span: Option<usize>,
-    hidden: usize,
-    last: Vec<bool>,
-}
-
-fn label(row: &Row, spans: &[Span]) -> Line {
-    let guide = Line::of(Style::Dim, guide(&row.last));
-    match row.span.map(|at| &spans[at]) {
-        Some(span) => guide.add(span.fate.style(), span.fate.mark()).text(format!(" {}", span.name)),
-        None => guide.add(Style::Dim, format!("… {} more", count(row.hidden as u64))),
-    }
-}
-
-/// Who belongs to whom.
-struct Tree<'a> {
-    spans: &'a [Span],
-    parents: Vec<Option<usize>>,
-    children: Vec<Vec<usize>>,
-}
-
-impl<'a> Tree<'a> {
-    fn new(spans: &'a [Span]) -> Self {
-        let (mut parents, mut children) = (Vec::with_capacity(spans.len()), vec![Vec::new(); spans.len()]);
-        let mut open: Vec<usize> = Vec::new();
-        for (at, span) in spans.iter().enumerate() {
-            // Whatever stands beside the root is taken for a part of it.
-            open.truncate(if at == 0 { 0 } else { span.depth.max(1) });
-            let parent = open.last().copied();
-            parents.push(parent);
-            if let Some(parent) = parent {
-                children[parent].push(at);
-            }
-            open.push(at);
+/// Which are shown: by weight, each with those that it belongs to, while there is room for them and for what
+/// tells of the rest.
+fn choose(tree: &Tree, rows: usize) -> Vec<bool> {
+    let mut shown = vec![false; tree.spans.len()];
+    let mut hidden: Vec<usize> = tree.children.iter().map(Vec::len).collect();
+    let mut order: Vec<usize> = (0..tree.spans.len()).collect();
+    order.sort_by_key(|at| weight(&tree.spans[*at]));
+    let mut taken = 0;
+    for at in order {
+        let way: Vec<usize> = tree.way(at).take_while(|at| !shown[*at]).collect();
+        // Each brings its row and one for what it hides, and may take the latter from what it belongs to.
+        let brought: usize = way.iter().map(|at| 1 + usize::from(hidden[*at] > 0)).sum();
+        let last = |at: &&usize| tree.parents[**at].is_some_and(|parent| hidden[parent] == 1);
+        let after = taken + brought - way.iter().filter(last).count();
+        if after > rows {
+            continue;
         }
-        Self { spans, parents, children }
-    }
-
-    /// Which are shown: by weight, each with those that it belongs to, while there is room for them and for what
-    /// tells of the rest.
-    fn choose(&self, rows: usize) -> Vec<bool> {
-        let mut shown = vec![false; self.spans.len()];
-        let mut hidden: Vec<usize> = self.children.iter().map(Vec::len).collect();
-        let mut order: Vec<usize> = (0..self.spans.len()).collect();
-        order.sort_by_key(|at| weight(&self.spans[*at]));
-        let mut taken = 0;
-        for at in order {
-            let way: Vec<usize> = self.way(at).take_while(|at| !shown[*at]).collect();
-            // Each brings its row and one for what it hides, and may take the latter from what it belongs to.
-            let brought: usize = way.iter().map(|at| 1 + usize::from(hidden[*at] > 0)).sum();
-            let last = |at: &&usize| self.parents[**at].is_some_and(|parent| hidden[parent] == 1);
-            let after = taken + brought - way.iter().filter(last).count();
-            if after > rows {
-                continue;
-            }
-            taken = after;
-            for at in way {
-                shown[at] = true;
-                if let Some(parent) = self.parents[at] {
-                    hidden[parent] -= 1;
-                }
+        taken = after;
+        for at in way {
+            shown[at] = true;
+            if let Some(parent) = tree.parents[at] {
+                hidden[parent] -= 1;
             }
         }
-        shown
     }
-
-    /// A span, what it belongs to, and so on up to the root.
-    fn way(&self, at: usize) -> impl Iterator<Item = usize> {
-        std::iter::successors(Some(at), |at| self.parents[*at])
-    }
-
-    fn rows(&self, shown: &[bool]) -> Vec<Row> {
-        let mut rows = Vec::new();
-        // What is still to be told, the next at the end.
-        let mut waiting = vec![Row { span: Some(0), hidden: 0, last: Vec::new() }];
-        while let Some(row) = waiting.pop() {
-            if let Some(at) = row.span {
-                let below: Vec<usize> = self.children[at].iter().copied().filter(|at| shown[*at]).collect();
-                let hidden = self.children[at].len() - below.len();
-                let more = (hidden > 0).then_some(None);
-                let below: Vec<Option<usize>> = below.into_iter().map(Some).chain(more).collect();
-                for (place, span) in below.iter().enumerate().rev() {
-                    let mut last = row.last.clone();
-                    last.push(place + 1 == below.len());
-                    waiting.push(Row { span: *span, hidden, last });
-                }
-            }
-            rows.push(row);
-        }
-        rows
-    }
+    shown
 }
 
 /// What sorts the weightiest first.
@@ -167,7 +86,7 @@ mod tests {
     use super::*;
 
     fn span(depth: usize, name: &str, start: i64, end: i64, fate: Fate) -> Span {
-        Span { depth, name: name.into(), start, end, fate }
+        Span { depth, name: name.into(), start, end, fate, note: String::new() }
     }
 
     fn spans() -> Vec<Span> {
