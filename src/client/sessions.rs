@@ -3,8 +3,12 @@
 mod write;
 mod writer;
 
-pub use write::{Answer, End, Ended, Line, Start, Started};
+pub use write::{Answer, Line, Started};
+
 pub use writer::{Refusal, Refused, Settings, Tally, Writer};
+
+pub use crate::session::{End, Verdict};
+pub use crate::source::spool::Start;
 
 use uuid::Uuid;
 

@@ -1,28 +1,13 @@
 //! The requests that write to a session, each once: who repeats them is above.
 
 use reqwest::{Method, RequestBuilder, header};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::super::{ANSWER, Client, Error};
-use crate::event::{Offset, StreamId, Timestamp};
-
-/// What a session begins with. With an id and a time of one's own, it may be sent again.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Start {
-    /// Its id; the daemon makes one where there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<StreamId>,
-    /// When it began; else when it is committed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ts: Option<Timestamp>,
-    /// The W3C trace context of the caller.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
-    /// The data of `session_started`: a JSON object.
-    pub metadata: Value,
-}
+use crate::event::{Offset, StreamId};
+use crate::session::End;
+use crate::source::spool::Start;
 
 /// A session that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -31,33 +16,6 @@ pub struct Started {
     pub id: StreamId,
     /// The trace context for what it calls.
     pub traceparent: String,
-}
-
-/// How a session ends.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct End {
-    /// How it ended.
-    pub status: Ended,
-    /// The exit code of its command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i32>,
-    /// What went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Why somebody closed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// The two ways for a session to end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Ended {
-    /// As it should.
-    #[default]
-    Completed,
-    /// In failure.
-    Failed,
 }
 
 /// What is answered for an event.

@@ -12,9 +12,11 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::super::{Client, Error};
-use super::write::{Answer, End, Start, Started};
+use super::write::{Answer, Started};
 use crate::backoff::Backoff;
 use crate::event::{Kind, MAX_EVENT_BYTES, StreamId, Timestamp};
+use crate::session::End;
+use crate::source::spool::Start;
 
 /// The most events that wait to be sent.
 const MAX_WAITING: usize = 8192;
@@ -251,7 +253,8 @@ fn write(kind: &str, data: &impl Serialize) -> Result<String, Refused> {
         return Err(Refused::Invalid("data: expected a JSON object".into()));
     }
     let event = Event { id: Uuid::now_v7(), ts: Timestamp::now(), kind, data: &data };
-    let json = serde_json::to_string(&event).map_err(|error| invalid(&error))?;
+    // A line is a line; between the tokens of JSON a blank is as good.
+    let json = serde_json::to_string(&event).map_err(|error| invalid(&error))?.replace(['\n', '\r'], " ");
     match json.len() <= MAX_EVENT_BYTES {
         true => Ok(json),
         false => Err(Refused::Invalid(format!("data: expected an event of at most {MAX_EVENT_BYTES} bytes"))),

@@ -21,7 +21,7 @@ pub enum Error {
     #[error("the spool {} has {} MiB already, and takes no more", .0.display(), MAX_SPOOL >> 20)]
     Full(PathBuf),
     /// The file cannot be written.
-    #[error("{}: {1}", .0.display())]
+    #[error("{}: {}", .0.display(), .1)]
     Io(PathBuf, io::Error),
 }
 
