@@ -20,8 +20,10 @@ mod it {
     mod playback;
     mod readme;
     mod recordings;
+    mod sessions_run;
     mod source;
     mod source_faults;
+    mod spool;
     mod store;
     mod trimming;
     mod watch;
