@@ -6,12 +6,13 @@
 
 mod bus;
 mod ingestor;
+mod pruning;
 mod tally;
 
 use std::sync::Arc;
 
 use crate::event::{Draft, Invalid};
-use crate::store::{self, Receipt, Refused, Submission};
+use crate::store::{self, Pruned, Receipt, Refused, Submission};
 
 /// The type of the event by which a session is failed when commits have failed for long.
 pub const FAILED: &str = "ingest_failed";
@@ -128,6 +129,14 @@ impl Ingest {
                 done => return done,
             }
         }
+    }
+
+    /// Prunes the sessions that may go now (`Store::prunable`), and waits until they are gone.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn prune(&self) -> Result<Pruned, Error> {
+        self.bus.ask_to_prune()?.await.map_err(|_| Error::Closed)
     }
 
     /// Waits until everything that was put on the bus before is durable.

@@ -126,7 +126,7 @@ impl Sessions {
         }
         match self.inner.store.session(id)? {
             None => Err(Error::NotFound(id.clone())),
-            Some(session) if session.ended() => Err(Error::Ended(id.clone())),
+            Some(session) if session.end.is_some() => Err(Error::Ended(id.clone())),
             Some(_) => Ok(()),
         }
     }

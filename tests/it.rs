@@ -21,6 +21,7 @@ mod it {
     mod readme;
     mod recordings;
     mod sessions_run;
+    mod sessions_store;
     mod source;
     mod source_faults;
     mod spool;

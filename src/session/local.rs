@@ -44,7 +44,7 @@ pub(super) async fn open(sessions: &Sessions, start: Start) -> Result<Session, E
 /// Makes this process the writer of a session that is there.
 async fn take_up(sessions: &Sessions, id: &StreamId, record: Vec<u8>) -> Result<(), Error> {
     let inner = &sessions.inner;
-    if inner.store.session(id)?.is_none_or(|session| session.ended()) {
+    if inner.store.session(id)?.is_none_or(|session| session.end.is_some()) {
         return Err(Error::Ended(id.clone()));
     }
     if !inner.registry.claim(id) {
