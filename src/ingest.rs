@@ -6,22 +6,23 @@
 
 mod bus;
 mod ingestor;
+mod late;
+mod outage;
 mod pruning;
 mod tally;
+mod writing;
 
 use std::sync::Arc;
 
 use crate::event::{Draft, Invalid};
 use crate::store::{self, Pruned, Receipt, Refused, Submission};
 
-/// The type of the event by which a session is failed when commits have failed for long.
-pub const FAILED: &str = "ingest_failed";
-
 pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS};
 pub use ingestor::Ingestor;
 pub use tally::{Account, MAX_TOLD, Missed, Tally};
 
 use bus::{Bus, Reply};
+use late::Late;
 
 /// Why a submission was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,7 @@ impl From<store::Error> for Error {
 #[derive(Clone)]
 pub struct Ingest {
     bus: Arc<Bus>,
+    late: Late,
 }
 
 /// The answer that a submission will get once it is durable.
@@ -112,9 +114,10 @@ impl Ingest {
         self.when_room(Submission::events(vec![draft]), |submission| self.bus.post(submission, tally)).await
     }
 
-    /// How many events came after their session had ended.
+    /// How many events came after their session had ended, since it was started. Each is kept as a dead letter, the
+    /// first 10,000 at least.
     pub fn late(&self) -> u64 {
-        0
+        self.late.count()
     }
 
     async fn when_room<T>(

@@ -7,6 +7,7 @@ mod it {
     mod support;
 
     mod api;
+    mod api_sessions;
     mod arrows;
     mod cli;
     mod consumer;
@@ -21,6 +22,7 @@ mod it {
     mod readme;
     mod recordings;
     mod sessions_run;
+    mod session_follow;
     mod sessions_store;
     mod source;
     mod source_faults;

@@ -5,12 +5,10 @@ use uuid::Uuid;
 
 use super::registry::Held;
 use super::{Error, Sessions, check_id, end, idempotency};
-use crate::event::{Data, Draft, SenderId, Severity, StreamId, Timestamp, Trace, Traceparent};
+use crate::event::session::kind;
+use crate::event::{Data, Draft, SenderId, StreamId, Timestamp, Trace, Traceparent};
 use crate::ingest;
 use crate::store::{SessionInfo, Submission, Write};
-
-/// The type of the event; also its sender's id, so that a session begins once.
-pub(super) const KIND: &str = "session_started";
 
 /// What a session begins with.
 #[derive(Debug, Clone)]
@@ -43,8 +41,9 @@ impl Start {
     }
 
     fn draft(&self, id: &StreamId, ts: Timestamp) -> Result<Draft, Error> {
-        let mut draft = end::draft(id, KIND, Severity::Info, self.metadata.clone())?;
-        (draft.id, draft.ts) = (Some(SenderId::new(KIND)?), Some(ts));
+        let mut draft = end::draft(id, kind::SESSION_STARTED, self.metadata.clone())?;
+        // The type is also the sender's id, so that a session begins once.
+        (draft.id, draft.ts) = (Some(SenderId::new(kind::SESSION_STARTED)?), Some(ts));
         draft.trace = Some(Trace::root(id, ts, self.traceparent.as_ref()));
         Ok(draft)
     }
@@ -135,17 +134,21 @@ impl Sessions {
         let begun = Begun { traceparent: Traceparent::of(&trace, &id, ts), id, seq: 1, duplicate: false };
         let mut writes: Vec<Write> = key.map(|key| idempotency::remember(key, start, &begun)).into_iter().collect();
         writes.extend(writer.map(|writer| super::registry::writer(&begun.id, Some(writer))));
-        match inner.ingest.submit(Submission { drafts: vec![draft], writes, ..Submission::default() }).await {
-            Ok(_) => {
-                inner.registry.hold(&begun.id, held);
-                Ok(begun)
-            }
-            // Somebody else was faster with the same id.
-            Err(ingest::Error::Refused(refused)) => match inner.store.session(&begun.id)? {
-                Some(session) => start.again(&session),
-                None => Err(ingest::Error::Refused(refused).into()),
-            },
-            Err(error) => Err(error.into()),
+        let faster =
+            match inner.ingest.submit(Submission { drafts: vec![draft], writes, ..Submission::default() }).await {
+                Ok(receipts) if receipts.iter().any(|receipt| receipt.duplicate) => None,
+                Ok(_) => {
+                    inner.registry.hold(&begun.id, held);
+                    return Ok(begun);
+                }
+                Err(ingest::Error::Refused(refused)) => Some(refused),
+                Err(error) => return Err(error.into()),
+            };
+        // Somebody else was faster with the same id.
+        match (inner.store.session(&begun.id)?, faster) {
+            (Some(session), _) => start.again(&session),
+            (None, Some(refused)) => Err(ingest::Error::Refused(refused).into()),
+            (None, None) => Err(Error::NotFound(begun.id)),
         }
     }
 }
