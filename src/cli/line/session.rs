@@ -236,11 +236,8 @@ fn files(kind: &str, data: &str) -> Option<String> {
         }
         kind::BATCH_PROCESSED => {
             let batch: payload::BatchProcessed = read(data).value;
-            format!(
-                "{} changes processed, {} nodes affected",
-                number(batch.event_count),
-                number(batch.affected_nodes)
-            )
+            let of = |n: Option<u64>, thing| n.map_or_else(|| format!("- {thing}s"), |n| things(n, thing));
+            format!("{} processed, {} affected", of(batch.event_count, "change"), of(batch.affected_nodes, "node"))
         }
         _ => return None,
     })
