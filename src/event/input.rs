@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 
 use uuid::Uuid;
 
+use super::session as session_catalog;
 use super::trace::{Traceparent, is_id};
 use super::{
     Data, Draft, Invalid, Kind, MAX_HOPS, Origin, SenderId, Severity, StreamId, Subject, Timestamp, Trace,
@@ -95,7 +96,8 @@ impl Input {
         if let Some(other) = self.session.filter(|other| other != session) {
             return Err(Invalid::new("session", other.as_str(), format!("{session}, which is written to")));
         }
-        let severity = self.severity.unwrap_or_else(|| Severity::Info);
+        let severity =
+            self.severity.unwrap_or_else(|| session_catalog::severity(self.kind.as_str(), self.data.get()));
         let subject = Subject::session(session, &self.kind)?;
         let draft = Draft {
             id: self.id.or(fallback),
