@@ -1,6 +1,7 @@
 //! The command line. Each command has a file; what they share is here.
 
 mod adapter;
+mod catalog;
 mod completions;
 mod config;
 mod demo;
@@ -59,6 +60,7 @@ enum Command {
     Sinks(sinks::Args),
     Dlq(dlq::Args),
     Store(store::Args),
+    Catalog(catalog::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -113,6 +115,7 @@ impl Command {
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
+            Self::Catalog(args) => catalog::run(args, out),
             Self::Config(args) => config::run(args, environment, out),
             Self::Demo(args) => demo::run(args, out).await,
             Self::Completions(args) => completions::run(args, out),

@@ -208,3 +208,6 @@ impl TryFrom<Box<RawValue>> for Data {
         Ok(Self(raw.into()))
     }
 }
+
+#[cfg(test)]
+mod tests;
