@@ -6,11 +6,12 @@
 
 mod bus;
 mod ingestor;
+mod pruning;
 
 use std::sync::Arc;
 
 use crate::event::Invalid;
-use crate::store::{self, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Receipt, Refused, Submission};
+use crate::store::{self, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pruned, Receipt, Refused, Submission};
 
 pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS};
 pub use ingestor::Ingestor;
@@ -81,7 +82,7 @@ impl Ingest {
     /// Puts a submission on the bus, or says at once that it is full.
     pub fn try_submit(&self, submission: Submission) -> Result<Pending, Error> {
         check_size(&submission)?;
-        self.bus.push(submission).map(Pending).map_err(|(error, _)| error)
+        self.bus.push(submission).map(Pending).map_err(|back| back.0)
     }
 
     /// Waits for room on the bus, then for durability. The receipts are in the order of the drafts.
@@ -94,11 +95,21 @@ impl Ingest {
             let room = self.bus.room();
             match self.bus.push(submission) {
                 Ok(reply) => return Pending(reply).wait().await,
-                Err((Error::Full, back)) => submission = back,
-                Err((error, _)) => return Err(error),
+                Err(back) => match *back {
+                    (Error::Full, back) => submission = back,
+                    (error, _) => return Err(error),
+                },
             }
             room.await;
         }
+    }
+
+    /// Prunes the sessions that may go now (`Store::prunable`), and waits until they are gone.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn prune(&self) -> Result<Pruned, Error> {
+        self.bus.ask_to_prune()?.await.map_err(|_| Error::Closed)
     }
 
     /// Waits until everything that was put on the bus before is durable.

@@ -16,9 +16,12 @@
 mod check;
 mod dir;
 mod engine;
+mod forget;
+mod history;
 mod ids;
 mod index;
 mod key;
+mod lifecycle;
 mod maintain;
 mod memory;
 mod pack;
@@ -47,6 +50,8 @@ use crate::event::{Draft, Invalid, Offset, StreamId};
 pub use check::Report;
 pub use dir::{FORMAT, is_there};
 pub use engine::Tree;
+pub use forget::Pruned;
+pub use history::{SessionInfo, SessionPage, SessionQuery};
 pub use maintain::{Maintainer, Pass};
 pub use memory::{Disk, Failing};
 pub use parts::MAX_VALUE;
@@ -143,12 +148,14 @@ pub struct Submission {
     pub drafts: Vec<Draft>,
     /// Records beside the log that change with them.
     pub writes: Vec<Write>,
+    /// Refused unless this is the last seq of that stream, 0 where it has none.
+    pub expected_last_seq: Option<(StreamId, u64)>,
 }
 
 impl Submission {
     /// A submission of events alone.
     pub fn events(drafts: Vec<Draft>) -> Self {
-        Self { drafts, writes: Vec::new() }
+        Self { drafts, ..Self::default() }
     }
 
     /// About how many bytes it brings.
@@ -191,6 +198,30 @@ pub enum Refused {
         field: &'static str,
         /// The event's id.
         id: Uuid,
+    },
+    /// A session begins with `session_started`, and this one has not begun, or is not there any more.
+    #[error("event {index}: session: there is no session {session}: it begins with session_started")]
+    NotStarted {
+        /// Its place in the submission.
+        index: usize,
+        /// The session.
+        session: StreamId,
+    },
+    /// Nothing follows `session_ended`.
+    #[error("event {index}: session: {session} has ended")]
+    Ended {
+        /// Its place in the submission.
+        index: usize,
+        /// The session.
+        session: StreamId,
+    },
+    /// The stream is not where it was expected to be.
+    #[error("session: the last event of {session} is {last_seq}, another one was expected")]
+    Moved {
+        /// The stream.
+        session: StreamId,
+        /// Its last seq.
+        last_seq: u64,
     },
 }
 

@@ -20,6 +20,7 @@ mod it {
     mod playback;
     mod readme;
     mod recordings;
+    mod sessions_store;
     mod source;
     mod source_faults;
     mod store;

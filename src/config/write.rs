@@ -23,7 +23,9 @@ pub fn example() -> String {
             for line in key.about.lines() {
                 out.push_str(&format!("{indent}# {line}\n"));
             }
-            out.push_str(&match value_of(key, &settings, 0).filter(|_| !["store.dir", "session.spool"].contains(&key.path)) {
+            out.push_str(&match value_of(key, &settings, 0)
+                .filter(|_| !["store.dir", "session.spool"].contains(&key.path))
+            {
                 Some(value) => format!("{item}{}: {value}\n", key.name()),
                 None => format!("{indent}# {}: {}\n", key.name(), key.example),
             });

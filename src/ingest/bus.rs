@@ -8,12 +8,15 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, oneshot};
 
 use super::Error;
-use crate::store::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Receipt, Submission};
+use super::pruning::Asked;
+use crate::store::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pruned, Receipt, Submission};
 
 /// The most events that wait on the bus.
 pub const MAX_BUS_EVENTS: usize = 8192;
 /// The most bytes that wait on the bus.
 pub const MAX_BUS_BYTES: usize = 32 << 20;
+/// The most requests to prune that wait.
+const MAX_ASKED: usize = 64;
 
 pub(super) type Reply = Result<Vec<Receipt>, Error>;
 
@@ -34,6 +37,8 @@ struct Queue {
     closed: bool,
     /// Set to wake the writer for another reason than a submission.
     nudged: bool,
+    /// Who asks for sessions to be pruned.
+    asked: Vec<Asked>,
 }
 
 #[derive(Default)]
@@ -59,14 +64,17 @@ impl Bus {
     }
 
     /// Puts a submission on the bus; with no room it comes back.
-    pub(super) fn push(&self, submission: Submission) -> Result<oneshot::Receiver<Reply>, (Error, Submission)> {
+    pub(super) fn push(
+        &self,
+        submission: Submission,
+    ) -> Result<oneshot::Receiver<Reply>, Box<(Error, Submission)>> {
         let (events, bytes) = (submission.drafts.len().max(1), submission.size());
         let mut queue = self.queue();
         if queue.closed {
-            return Err((Error::Closed, submission));
+            return Err(Box::new((Error::Closed, submission)));
         }
         if queue.events + events > MAX_BUS_EVENTS || queue.bytes + bytes > MAX_BUS_BYTES {
-            return Err((Error::Full, submission));
+            return Err(Box::new((Error::Full, submission)));
         }
         let (reply, answer) = oneshot::channel();
         queue.items.push_back(Item { submission, reply, events, bytes });
@@ -107,6 +115,28 @@ impl Bus {
         Taken::Batch(batch)
     }
 
+    /// Asks the writer to prune; it answers when that is done.
+    pub(super) fn ask_to_prune(&self) -> Result<oneshot::Receiver<Pruned>, Error> {
+        let mut queue = self.queue();
+        if queue.closed {
+            return Err(Error::Closed);
+        }
+        if queue.asked.len() >= MAX_ASKED {
+            return Err(Error::Full);
+        }
+        let (asked, answer) = oneshot::channel();
+        queue.asked.push(asked);
+        queue.nudged = true;
+        drop(queue);
+        self.work.notify_one();
+        Ok(answer)
+    }
+
+    /// Who asks for sessions to be pruned.
+    pub(super) fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.queue().asked)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue().items.is_empty()
     }
@@ -127,7 +157,9 @@ impl Bus {
     /// Takes no more and drops what is there, so that nobody waits for an answer for ever.
     pub(super) fn abandon(&self) {
         self.close();
-        self.queue().items.clear();
+        let mut queue = self.queue();
+        queue.items.clear();
+        queue.asked.clear();
     }
 }
 

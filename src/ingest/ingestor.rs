@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 use super::bus::{Bus, Item, Reply, Taken};
+use super::pruning::Pruning;
 use super::{Error, Ingest};
 use crate::event::{Offset, Timestamp};
 use crate::store::{self, Flusher, Maintainer, Outcome, Pass, Store, Writer};
@@ -21,6 +22,8 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// After a failed attempt to open the store again, the next one waits so long.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
+/// While sessions are being pruned, the next piece waits so long where nothing is written.
+const PRUNE_ON: Duration = Duration::from_millis(2);
 /// The index looks this often whether there is enough to do.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The index takes up what is left when the log has been at rest for so long.
@@ -80,7 +83,15 @@ impl Ingest {
         };
         let write = {
             let guard = Guard { bus: bus.clone(), end };
-            let writing = Writing { writer, flusher, hand, common, bus: bus.clone(), broken: None };
+            let writing = Writing {
+                writer,
+                flusher,
+                hand,
+                common,
+                bus: bus.clone(),
+                broken: None,
+                pruning: Pruning::default(),
+            };
             spawn("watchpost-write", guard, move || writing.run())
         };
         let threads = vec![write, flush, index];
@@ -152,13 +163,18 @@ struct Writing {
     bus: Arc<Bus>,
     /// Why the handle is lost, and when opening another one was last tried.
     broken: Option<(String, Option<Instant>)>,
+    pruning: Pruning,
 }
 
 impl Writing {
     fn run(mut self) {
         let mut trimmed = Instant::now();
         loop {
-            let wait = if self.broken.is_some() { REOPEN_EVERY } else { CHECK_EVERY };
+            let wait = match &self.broken {
+                Some(_) => REOPEN_EVERY,
+                None if self.writer.is_pruning() => PRUNE_ON,
+                None => CHECK_EVERY,
+            };
             let taken = self.bus.take(wait);
             self.look_after();
             match taken {
@@ -171,6 +187,9 @@ impl Writing {
             if self.broken.is_none() && (trimmed.elapsed() >= TRIM_EVERY || self.writer.wants_trim()) {
                 trimmed = Instant::now();
                 self.trim();
+            }
+            if self.broken.is_none() {
+                self.prune();
             }
         }
     }
@@ -238,10 +257,25 @@ impl Writing {
         let _ = self.hand.send(message);
     }
 
+    /// Prunes a piece of the sessions that may go.
+    fn prune(&mut self) {
+        let asked = self.bus.take_asked();
+        if let Err(error) = self.pruning.stint(&mut self.writer, asked) {
+            self.broken = Some((error.to_string(), None));
+        }
+    }
+
     fn trim(&mut self) {
         let until = Instant::now() + Duration::from_millis(20);
         loop {
             match self.writer.trim(Timestamp::now()) {
+                // Over the budget, sessions go where nothing else can.
+                Ok(0) if self.writer.wants_trim() && !self.writer.is_pruning() => {
+                    if let Err(error) = self.writer.mark_for_budget() {
+                        self.broken = Some((error.to_string(), None));
+                    }
+                    return;
+                }
                 Ok(0) => return,
                 Ok(events) => tracing::debug!(events, "trimmed"),
                 Err(error) => {

@@ -228,7 +228,16 @@ fn check_values(engine: &dyn Engine, report: &mut Report) -> Result<(), Error> {
             }
         }
     }
-    let side = [Tree::Sessions, Tree::Cursors, Tree::Folds, Tree::DeadLetters, Tree::Jobs, Tree::Snapshots];
+    let side = [
+        Tree::Sessions,
+        Tree::Cursors,
+        Tree::Folds,
+        Tree::DeadLetters,
+        Tree::Jobs,
+        Tree::Snapshots,
+        Tree::Writers,
+        Tree::Idempotency,
+    ];
     for tree in side {
         for pair in parts::whole(engine, tree, (Bound::Unbounded, Bound::Unbounded), false) {
             if let Err(fault) = pair {

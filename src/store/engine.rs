@@ -27,11 +27,15 @@ pub enum Tree {
     Jobs,
     /// The last snapshot of each source, one key a process.
     Snapshots,
+    /// Sessions that a process writes by itself, until they end.
+    Writers,
+    /// The keys by which a request is told from its repetition.
+    Idempotency,
 }
 
 impl Tree {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Sessions,
         Self::Events,
         Self::SessionMeta,
@@ -43,6 +47,8 @@ impl Tree {
         Self::DeadLetters,
         Self::Jobs,
         Self::Snapshots,
+        Self::Writers,
+        Self::Idempotency,
     ];
 
     /// Its name in the database.
@@ -59,6 +65,8 @@ impl Tree {
             Self::DeadLetters => "obs_dead_letters",
             Self::Jobs => "obs_jobs",
             Self::Snapshots => "obs_snapshots",
+            Self::Writers => "obs_writers",
+            Self::Idempotency => "obs_idempotency",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An event is trimmed when it is older than `store.keep_streams` and every required sink has confirmed it.
 //! Over the budget the oldest go first whatever their age, and at last also those that a required sink has
-//! not confirmed, which is counted and told. Sessions are never trimmed here. What the trimmed process events
+//! not confirmed, which is counted and told. Sessions are pruned whole (`forget`). What the trimmed process events
 //! had come to is kept, as their fold (`trimmed`).
 
 use std::collections::HashMap;
@@ -88,6 +88,11 @@ impl Writer {
     /// Whether so much of the budget is used that trimming should not wait.
     pub fn wants_trim(&self) -> bool {
         self.shared.budget_used() >= TRIM_FROM
+    }
+
+    /// Whether the budget is used up.
+    pub(super) fn is_over_budget(&self) -> bool {
+        self.shared.budget_used() >= 100
     }
 
     /// Trims a few records of the log; answers how many events went. To be called again until it is none.

@@ -166,7 +166,7 @@ pub(super) fn visit_stream(
 }
 
 /// Whether there is an event, by one step.
-fn has(engine: &dyn Engine, id: &StreamId, seq: u64) -> Result<bool, Error> {
+pub(super) fn has(engine: &dyn Engine, id: &StreamId, seq: u64) -> Result<bool, Error> {
     let before = (Bound::Included(key::stream(id)), Bound::Included(key::event(id, seq)));
     let Some((key, value)) = parts::whole(engine, Tree::Events, before, true).next().transpose()? else {
         return Ok(false);

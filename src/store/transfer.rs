@@ -13,12 +13,20 @@ use serde::{Deserialize, Serialize};
 use super::engine::{Op, Tree};
 use super::runs;
 use super::write::Head;
-use super::{Error, Store, StreamInfo, ids, key, parts, prune, read};
+use super::{Error, Store, StreamInfo, ids, key, lifecycle, parts, prune, read};
 use crate::config;
 use crate::event::{Event, Logged, Offset, StreamId};
 
-const SIDE: [Tree; 6] =
-    [Tree::Sessions, Tree::Cursors, Tree::Folds, Tree::DeadLetters, Tree::Jobs, Tree::Snapshots];
+const SIDE: [Tree; 8] = [
+    Tree::Sessions,
+    Tree::Cursors,
+    Tree::Folds,
+    Tree::DeadLetters,
+    Tree::Jobs,
+    Tree::Snapshots,
+    Tree::Writers,
+    Tree::Idempotency,
+];
 /// One line of an export has at most so many bytes.
 const MAX_LINE: u64 = 4 << 20;
 /// Events and records are imported so many at once.
@@ -188,6 +196,9 @@ impl<'a> Importer<'a> {
                     (Some(text), _) => text.into_bytes(),
                     (None, hex) => unhex(&hex.unwrap_or_default())?,
                 };
+                if tree == Tree::Sessions {
+                    self.ops.extend(lifecycle::unpack(&value)?.listed(&StreamId::new(&key)?)?);
+                }
                 parts::put(tree, key.as_bytes(), &value, &mut self.ops);
             }
         }

@@ -1,6 +1,7 @@
 //! Writing: what becomes of a batch of submissions.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,18 +10,17 @@ use uuid::Uuid;
 
 use super::engine::{Engine, Op, Tree};
 use super::ids::{Ids, Place};
+use super::lifecycle::{self, Turn};
 use super::runs;
 use super::shared::Shared;
 use super::trimmed::Trimmed;
-use super::{
-    Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, parts, read, side,
-};
-use crate::event::{Draft, Event, Invalid, Offset, StreamId, Timestamp};
+use super::{Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, read, side};
+use crate::event::{Class, Draft, Event, Invalid, Offset, StreamId, Timestamp};
 
 /// So many streams' heads are kept in memory; the others are read again when they are written to.
 const MAX_HEADS: usize = 16_384;
 
-/// How long a head is between the first and the next seq of a stream.
+/// How long a stream is, and who may write to it: nobody, once it is completed or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) first_seq: u64,
@@ -38,15 +38,6 @@ impl Head {
     }
 }
 
-/// What is known of a stream as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SessionRecord {
-    pub(super) start: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) end: Option<Timestamp>,
-    pub(super) status: Status,
-}
-
 /// The one writer of a store.
 ///
 /// It applies batches, which nobody sees yet, and [`Flusher::flush`] makes all that was applied durable and
@@ -59,6 +50,8 @@ pub struct Writer {
     pub(super) trimmed_index: Vec<u8>,
     /// What the trimmed events had come to, once it has been read.
     pub(super) folded: Option<Trimmed>,
+    /// Sessions that are being pruned.
+    pub(super) going: VecDeque<StreamId>,
     next: Offset,
     pub(super) observed: Timestamp,
     heads: HashMap<StreamId, Head>,
@@ -78,6 +71,8 @@ pub type Outcome = Result<Vec<Receipt>, Refused>;
 #[derive(Default)]
 struct Batch {
     events: Vec<(Event, bool)>,
+    /// Events that change their session as a whole, each with the status that it had before.
+    turns: Vec<(usize, Status)>,
     /// Events of the batch with a sender's id, by stream and id.
     sent: HashMap<(StreamId, Uuid), usize>,
     /// What each submission is answered: the events that it added, or the receipts of those it repeats.
@@ -101,6 +96,7 @@ impl Store {
             trimmed: 0,
             trimmed_index: Vec::new(),
             folded: None,
+            going: VecDeque::new(),
             next: 0,
             observed: Timestamp::default(),
             heads: HashMap::new(),
@@ -126,6 +122,7 @@ impl Writer {
         self.heads.clear();
         (self.trimmed, self.folded) = (0, None);
         self.next = read::log_end(&*engine)?;
+        self.find_going(&*engine)?;
         self.ids = Ids::load(&*engine)?;
         self.shared.ids.store(self.ids.total(), Ordering::Relaxed);
         let last = Store { shared: self.shared.clone() }.log_back(self.next, Limit::events(1))?;
@@ -207,13 +204,19 @@ impl Writer {
         batch: &mut Batch,
     ) -> Result<Result<Vec<Answer>, Refused>, Error> {
         let begin = batch.events.len();
+        if let Some((session, expected)) = &submission.expected_last_seq {
+            let last_seq = self.head(engine, session)?.next_seq - 1;
+            if last_seq != *expected {
+                return Ok(Err(Refused::Moved { session: session.clone(), last_seq }));
+            }
+        }
         let mut answers = Vec::with_capacity(submission.drafts.len());
         for (index, draft) in submission.drafts.iter().enumerate() {
             match self.take_draft(engine, draft, batch)? {
                 Ok(answer) => answers.push(answer),
                 Err(why) => {
                     self.undo(begin, batch);
-                    return Ok(Err(why.at(index)));
+                    return Ok(Err(why.at(index, &draft.session)));
                 }
             }
         }
@@ -252,6 +255,23 @@ impl Writer {
                 return Ok(answer);
             }
         }
+        if draft.session.class() == Class::Session
+            && let Err(wrong) = self.take_turn(engine, draft, batch)?
+        {
+            return Ok(Err(wrong.into()));
+        }
+        let place = self.push(engine, draft, sent_id, batch)?;
+        Ok(Ok(Answer::Added(place)))
+    }
+
+    /// Gives a draft its seq; answers its place in the batch.
+    fn push(
+        &mut self,
+        engine: &dyn Engine,
+        draft: &Draft,
+        sent_id: Option<Uuid>,
+        batch: &mut Batch,
+    ) -> Result<usize, Error> {
         let head = self.head(engine, &draft.session)?;
         let seq = head.next_seq;
         head.next_seq += 1;
@@ -261,7 +281,49 @@ impl Writer {
             batch.sent.insert((draft.session.clone(), event.id), place);
         }
         batch.events.push((event, sent_id.is_some()));
-        Ok(Ok(Answer::Added(place)))
+        Ok(place)
+    }
+
+    /// What the next event of a session does to it as a whole; an interrupted one is resumed first.
+    fn take_turn(
+        &mut self,
+        engine: &dyn Engine,
+        draft: &Draft,
+        batch: &mut Batch,
+    ) -> Result<Result<(), lifecycle::Wrong>, Error> {
+        let head = self.head(engine, &draft.session)?;
+        let (mut before, turn) = match lifecycle::turn(head, draft) {
+            Ok(turn) => (head.status, turn),
+            Err(wrong) => return Ok(Err(wrong)),
+        };
+        if turn == Turn::Resumed {
+            let resumed = self.resumed(engine, &draft.session, batch)?;
+            batch.turns.push((batch.events.len(), before));
+            self.push(engine, &resumed, None, batch)?;
+            before = Status::Active;
+            self.head(engine, &draft.session)?.status = before;
+        }
+        let head = self.head(engine, &draft.session)?;
+        match lifecycle::turn(head, draft) {
+            Ok(Turn::To(status)) => head.status = status,
+            Ok(_) if draft.kind.as_str() != lifecycle::stub::kind::INGEST_FAILED => return Ok(Ok(())),
+            Ok(_) => {}
+            Err(wrong) => return Ok(Err(wrong)),
+        }
+        batch.turns.push((batch.events.len(), before));
+        Ok(Ok(()))
+    }
+
+    /// The event by which a session is resumed, as it stands in the store and in the batch.
+    fn resumed(&mut self, engine: &dyn Engine, id: &StreamId, batch: &Batch) -> Result<Draft, Error> {
+        let mut record = lifecycle::Record::load(engine, id)?;
+        let turns = batch.turns.iter().map(|(place, _)| &batch.events[*place].0);
+        for event in turns.filter(|event| event.session == *id) {
+            record.get_or_insert_with(|| lifecycle::Record::new(event.ts)).apply(event);
+        }
+        let record = record.ok_or_else(|| Error::Corrupt(format!("nothing is known of the session {id}")))?;
+        let now = self.observed;
+        lifecycle::resumed(&record, self.head(engine, id)?, id, now)
     }
 
     /// The answer to a draft whose id is there already.
@@ -316,10 +378,14 @@ impl Writer {
     }
 
     fn undo(&mut self, begin: usize, batch: &mut Batch) {
-        for (event, _) in batch.events.drain(begin..).rev() {
+        for place in (begin..batch.events.len()).rev() {
+            let Some((event, _)) = batch.events.pop() else { break };
             batch.sent.remove(&(event.session.clone(), event.id));
             if let Some(head) = self.heads.get_mut(&event.session) {
                 head.next_seq -= 1;
+                if let Some((_, before)) = batch.turns.pop_if(|(turned, _)| *turned == place) {
+                    head.status = before;
+                }
             }
         }
     }
@@ -332,6 +398,11 @@ impl Writer {
             self.heads.insert(id.clone(), head);
         }
         self.heads.get_mut(id).ok_or_else(|| Error::Corrupt(id.to_string()))
+    }
+
+    /// Lets go of the head of a stream that is no more.
+    pub(super) fn forget_head(&mut self, id: &StreamId) {
+        self.heads.remove(id);
     }
 
     /// Gives each event its offset, a stream's events beside each other, and packs them.
@@ -362,17 +433,18 @@ impl Writer {
         runs::put_log(self.next, &spans, &mut ops)?;
         for span in &spans {
             let key = span.session.as_str().as_bytes();
-            if span.first_seq == 1 {
+            if span.first_seq == 1 && span.session.class() != Class::Session {
                 let start = Timestamp::from_millis(span.least_ts);
-                let record = SessionRecord { start, end: None, status: Status::Active };
-                let record = serde_json::to_vec(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
-                parts::put(Tree::Sessions, key, &record, &mut ops);
+                lifecycle::Record::new(start).save(engine, &span.session, &mut ops)?;
             }
             let head = self.head(engine, &span.session)?.pack()?;
             ops.push(Op::put(Tree::SessionMeta, key, head));
         }
         if self.heads.len() > MAX_HEADS {
             self.heads.clear();
+        }
+        for (id, record) in turned(engine, batch)? {
+            record.save(engine, id, &mut ops)?;
         }
         Ok((offsets, ops))
     }
@@ -385,16 +457,46 @@ impl Writer {
     }
 }
 
+/// The sessions that the batch changes as a whole, as they are behind it.
+fn turned<'a>(engine: &dyn Engine, batch: &'a Batch) -> Result<BTreeMap<&'a StreamId, lifecycle::Record>, Error> {
+    let mut turned: BTreeMap<&StreamId, lifecycle::Record> = BTreeMap::new();
+    for event in batch.turns.iter().map(|(place, _)| &batch.events[*place].0) {
+        let record = match turned.entry(&event.session) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let stored = lifecycle::Record::load(engine, &event.session)?;
+                entry.insert(stored.unwrap_or_else(|| lifecycle::Record::new(event.ts)))
+            }
+        };
+        record.apply(event);
+    }
+    Ok(turned)
+}
+
 enum Why {
     Invalid(Invalid),
     Conflict(&'static str, Uuid),
+    NotStarted,
+    Ended,
+}
+
+impl From<lifecycle::Wrong> for Why {
+    fn from(wrong: lifecycle::Wrong) -> Self {
+        match wrong {
+            lifecycle::Wrong::Invalid(error) => Self::Invalid(error),
+            lifecycle::Wrong::NotStarted => Self::NotStarted,
+            lifecycle::Wrong::Ended => Self::Ended,
+        }
+    }
 }
 
 impl Why {
-    fn at(self, index: usize) -> Refused {
+    fn at(self, index: usize, session: &StreamId) -> Refused {
         match self {
             Self::Invalid(error) => Refused::Invalid { index, error },
             Self::Conflict(field, id) => Refused::Conflict { index, field, id },
+            Self::NotStarted => Refused::NotStarted { index, session: session.clone() },
+            Self::Ended => Refused::Ended { index, session: session.clone() },
         }
     }
 }

@@ -46,7 +46,7 @@ fn mix(parts: impl Hash) -> u64 {
 }
 
 fn stream(worker: u64, n: u64) -> StreamId {
-    StreamId::new(format!("load-{worker}-{}", n % STREAMS)).expect("a plain id")
+    StreamId::new(format!("hub-load-{worker}-{}", n % STREAMS)).expect("a plain id")
 }
 
 /// The seq that a worker's event must get.
@@ -65,7 +65,7 @@ fn data(worker: u64, n: u64) -> Data {
 /// Event `n` of a worker.
 fn draft(worker: u64, n: u64) -> Draft {
     let kind = Kind::new("load_made").expect("a plain type");
-    let subject = Subject::parse(format!("core.session.load-{worker}.load_made")).expect("a plain subject");
+    let subject = Subject::parse(format!("hub.load.{worker}.load_made")).expect("a plain subject");
     let mut draft = Draft::new(stream(worker, n), kind, subject, Severity::Info, data(worker, n));
     draft.id = Some(SenderId::new(format!("{worker}-{n}")).expect("a plain id"));
     draft.ts = Some(Timestamp::from_millis(1_700_000_000_000 + n as i64));
@@ -76,7 +76,7 @@ fn draft(worker: u64, n: u64) -> Draft {
 fn submission(worker: u64, n: u64) -> Submission {
     let many = if worker == 0 && mix((worker, n, "many")).is_multiple_of(10) { 400 } else { 8 };
     let events = 1 + mix((worker, n, "events")) % many;
-    let mut submission = Submission { drafts: Vec::new(), writes: Vec::new() };
+    let mut submission = Submission::default();
     let mut bytes = 0;
     for n in n..n + events {
         let draft = draft(worker, n);

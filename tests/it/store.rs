@@ -139,11 +139,16 @@ async fn a_submission_is_stored_whole_or_not_at_all() {
     let writes = vec![Write::put(Tree::Snapshots, "main/a", "{}")];
     let big = Data::from_value(&serde_json::json!({ "text": "x".repeat(70_000) })).expect("an object");
     let drafts = vec![draft("s", "started", 1), Draft { data: big, ..draft("s", "started", 2) }];
-    let error = ingest.submit(Submission { drafts, writes: writes.clone() }).await.expect_err("too large");
+    let error = ingest
+        .submit(Submission { writes: writes.clone(), ..Submission::events(drafts) })
+        .await
+        .expect_err("too large");
     assert!(matches!(error, ingest::Error::Refused(Refused::Invalid { index: 1, .. })), "{error}");
     assert_eq!(store.get(Tree::Snapshots, "main/a"), Ok(None));
-    let receipts =
-        ingest.submit(Submission { drafts: vec![draft("s", "started", 3)], writes }).await.expect("room");
+    let receipts = ingest
+        .submit(Submission { writes, ..Submission::events(vec![draft("s", "started", 3)]) })
+        .await
+        .expect("room");
     assert_eq!((receipts[0].offset, receipts[0].seq), (0, 1));
     assert_eq!(store.get(Tree::Snapshots, "main/a"), Ok(Some(b"{}".to_vec())));
     let long = vec![b'x'; 100_000];

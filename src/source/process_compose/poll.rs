@@ -280,7 +280,7 @@ impl Source {
             let down_ms = u64::try_from(at.as_millis() - down.since.as_millis()).ok();
             let fares = Fares { failed_polls, error: None, down_ms };
             let drafts = self.writer.fares(kind::SOURCE_UP, at, fares).into_iter().collect();
-            let submission = Submission { drafts, writes: vec![self.keys.down(None)] };
+            let submission = Submission { writes: vec![self.keys.down(None)], ..Submission::events(drafts) };
             if !self.submit(submission).await? {
                 return Ok(());
             }
@@ -313,7 +313,7 @@ impl Source {
         let fares = Fares { failed_polls: down.failed_polls, error: Some(message.clone()), down_ms: None };
         let drafts = self.writer.fares(kind::SOURCE_DOWN, at, fares).into_iter().collect();
         let writes = vec![self.keys.down(Some(&down))];
-        if self.submit(Submission { drafts, writes }).await? {
+        if self.submit(Submission { writes, ..Submission::events(drafts) }).await? {
             self.outage.told(down);
             self.status.send_replace(Status::Down(message));
         }

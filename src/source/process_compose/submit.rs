@@ -71,7 +71,7 @@ impl Writer {
     fn group(&self, group: &Group) -> Submission {
         let drafts = group.changes.iter().filter_map(|change| self.kept(self.change(change), &change.data.process));
         let records = group.records.iter().map(|(name, record)| self.keys.record(name, record.as_ref()));
-        Submission { drafts: drafts.collect(), writes: records.collect() }
+        Submission { writes: records.collect(), ..Submission::events(drafts.collect()) }
     }
 
     fn change(&self, change: &Change) -> Result<Draft, Invalid> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use watchpost::event::{Class, Data, Draft, Kind, Offset, SenderId, Severity, StreamId, Subject, Timestamp};
 use watchpost::store::Tree;
 
-use super::step::Sent;
+use super::step::{STREAMS, Sent};
 
 /// The time of the earliest event.
 const EPOCH: i64 = 1_700_000_000_000;
@@ -18,6 +18,18 @@ pub(super) const KINDS: [&str; 3] = ["started", "stopped", "crashed"];
 pub(super) fn stream(number: u8) -> StreamId {
     let names = ["proc-main-1700000000000", "hub-builds", "session-1", "source-main", "session-2"];
     StreamId::new(names[usize::from(number) % names.len()]).expect("a plain id")
+}
+
+/// The first events of the sessions.
+pub(super) fn starts() -> Vec<Draft> {
+    let sessions = (0..STREAMS).map(stream).filter(|id| id.class() == Class::Session);
+    let start = |id: StreamId| {
+        let kind = Kind::new("session_started").expect("a plain type");
+        let subject = Subject::session(&id, &kind).expect("a plain subject");
+        let data = Data::parse("{}".into()).expect("an object");
+        Draft { ts: Some(time(0)), ..Draft::new(id, kind, subject, Severity::Info, data) }
+    };
+    sessions.map(start).collect()
 }
 
 /// The time that a number stands for.

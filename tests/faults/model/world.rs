@@ -53,7 +53,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new() -> Self {
         let disk = Disk::default();
-        Self {
+        let mut world = Self {
             open: Some(Open::on(&disk)),
             disk,
             durable: State::default(),
@@ -62,7 +62,11 @@ impl World {
             end: 0,
             received: [0; SINKS as usize],
             sent: 0,
-        }
+        };
+        // What a session may have comes after its start.
+        world.commit(&[Submission::events(state::starts())]);
+        world.flush();
+        world
     }
 
     fn open(&mut self) -> &mut Open {
@@ -130,7 +134,7 @@ impl World {
             value: size.map(value),
         });
         let bad = sending.bad_record.then(|| Write::put(Tree::Snapshots, "", "a key is never empty"));
-        Submission { drafts, writes: record.into_iter().chain(bad).collect() }
+        Submission { writes: record.into_iter().chain(bad).collect(), ..Submission::events(drafts) }
     }
 
     fn apply(&mut self, sendings: &[Sending]) {
@@ -138,8 +142,12 @@ impl World {
         for sending in sendings {
             submissions.push(self.submission(sending));
         }
-        let (expectations, new) = self.live.expect(&submissions);
-        let outcomes = self.open().writer.apply(&submissions).expect("a healthy disk takes a batch");
+        self.commit(&submissions);
+    }
+
+    fn commit(&mut self, submissions: &[Submission]) {
+        let (expectations, new) = self.live.expect(submissions);
+        let outcomes = self.open().writer.apply(submissions).expect("a healthy disk takes a batch");
         let mut placed: Vec<Option<(Offset, Uuid)>> = vec![None; new.len()];
         for (outcome, expected) in outcomes.iter().zip(&expectations) {
             expected::place(outcome, expected, &mut placed);

@@ -1,0 +1,56 @@
+//! Sessions are pruned by the writer's thread, a piece at a time between two commits.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::event::Timestamp;
+use crate::store::{Error, Pruned, Writer};
+
+/// The writer looks this often whether there are sessions to prune.
+const EVERY: Duration = Duration::from_secs(60);
+/// It takes at most so long at once.
+const STINT: Duration = Duration::from_millis(20);
+
+/// Who is told what was pruned.
+pub(super) type Asked = oneshot::Sender<Pruned>;
+
+/// Pruning, between two stints.
+#[derive(Default)]
+pub(super) struct Pruning {
+    looked: Option<Instant>,
+    asked: Vec<Asked>,
+    done: Pruned,
+}
+
+impl Pruning {
+    /// Looks for sessions that may go, where it is time or somebody asks, and takes a piece of those.
+    pub(super) fn stint(&mut self, writer: &mut Writer, asked: Vec<Asked>) -> Result<(), Error> {
+        let due = self.looked.is_none_or(|looked| looked.elapsed() >= EVERY);
+        if due || !asked.is_empty() {
+            self.looked = Some(Instant::now());
+            writer.mark_prunable(Timestamp::now())?;
+        }
+        self.asked.extend(asked);
+        let until = Instant::now() + STINT;
+        while Instant::now() < until {
+            let pruned = writer.forget()?;
+            if pruned.is_empty() {
+                break;
+            }
+            self.done.sessions += pruned.sessions;
+            self.done.events += pruned.events;
+        }
+        if !writer.is_pruning() {
+            let done = std::mem::take(&mut self.done);
+            if done.sessions > 0 {
+                tracing::info!(sessions = done.sessions, events = done.events, "pruned");
+            }
+            for asked in self.asked.drain(..) {
+                // Whoever does not wait any more need not be told.
+                let _ = asked.send(done);
+            }
+        }
+        Ok(())
+    }
+}
