@@ -8,6 +8,7 @@ mod it {
 
     mod api;
     mod arrows;
+    mod catalog;
     mod cli;
     mod consumer;
     mod daemon;
