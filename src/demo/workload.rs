@@ -11,6 +11,7 @@ mod out;
 
 use serde_json::json;
 
+use crate::event::session::kind;
 use level::{Level, Queue};
 use node::{Fate, Node, node_id, path};
 use out::Out;
@@ -160,7 +161,7 @@ impl Steps {
 
     fn start(&mut self) -> Phase {
         self.out.emit(
-            "session_started",
+            kind::SESSION_STARTED,
             json!({
                 "command": "context", "args": ["generate", "src", "--recursive"], "cwd": "/home/dev/project",
                 "command_summary": "context generate src --recursive", "user": "dev", "host": "workstation",
@@ -168,7 +169,7 @@ impl Steps {
                 "service": "context",
             }),
         );
-        self.out.emit("scan_started", json!({ "path": "src", "total_nodes": self.total() }));
+        self.out.emit(kind::SCAN_STARTED, json!({ "path": "src", "total_nodes": self.total() }));
         Phase::Scan(0)
     }
 
@@ -177,18 +178,20 @@ impl Steps {
         let total = self.total();
         if tenths < 10 {
             let seen = total * u64::from(tenths + 1) / 10;
-            self.out.emit("scan_progress", json!({ "node_count": seen, "total_nodes": total }));
+            self.out.emit(kind::SCAN_PROGRESS, json!({ "node_count": seen, "total_nodes": total }));
             return Phase::Scan(tenths + 1);
         }
         let duration = self.out.now() - self.out.at(1);
-        self.out
-            .emit("scan_completed", json!({ "node_count": total, "total_nodes": total, "duration_ms": duration }));
+        self.out.emit(
+            kind::SCAN_COMPLETED,
+            json!({ "node_count": total, "total_nodes": total, "duration_ms": duration }),
+        );
         Phase::Plan
     }
 
     fn plan(&mut self) -> Phase {
         self.out.emit(
-            "plan_constructed",
+            kind::PLAN_CONSTRUCTED,
             json!({
                 "plan_id": self.plan_id(1), "node_id": node_id(self.workload.seed, self.workload.levels, 0),
                 "path": "src", "agent_id": "writer", "provider_name": "openai", "frame_type": "context",
@@ -207,14 +210,14 @@ impl Steps {
         let node = json!({ "plan_id": plan_id, "node_id": id, "path": path });
         // Looking at every directory of a large tree would drown the rest: one in eight, and all that fail.
         if level > 0 && (fate == Fate::Skipped || index.is_multiple_of(8)) {
-            self.out.emit("descendant_check_started", node.clone());
+            self.out.emit(kind::DESCENDANT_CHECK_STARTED, node.clone());
             if fate == Fate::Skipped {
                 let mut data = node.clone();
                 let child_path = node::path(levels, level - 1, (index * 2).min(nodes - 1));
                 data["missing"] = json!([child_path]);
-                self.out.emit("descendant_check_failed", data);
+                self.out.emit(kind::DESCENDANT_CHECK_FAILED, data);
             } else {
-                self.out.emit("descendant_check_passed", node.clone());
+                self.out.emit(kind::DESCENDANT_CHECK_PASSED, node.clone());
             }
         }
         if fate == Fate::Skipped {
@@ -222,7 +225,7 @@ impl Steps {
             let mut data = node;
             data["level_index"] = json!(level);
             data["reason"] = json!(reason);
-            self.out.emit("node_skipped", data);
+            self.out.emit(kind::NODE_SKIPPED, data);
             self.plan.skipped += 1;
         }
         match (level + 1 < levels, index + 1 < nodes) {
@@ -236,8 +239,10 @@ impl Steps {
         let Workload { seed, levels, nodes, .. } = self.workload;
         let plan_id = self.plan_id(1);
         let left = self.total() - self.plan.skipped;
-        self.out
-            .emit("generation_started", json!({ "plan_id": plan_id, "total_nodes": left, "total_levels": levels }));
+        self.out.emit(
+            kind::GENERATION_STARTED,
+            json!({ "plan_id": plan_id, "total_nodes": left, "total_levels": levels }),
+        );
         Phase::Level(Box::new(Level::first(plan_id, seed, levels, nodes)))
     }
 
@@ -246,7 +251,7 @@ impl Steps {
             "plan_id": self.plan_id(1), "generated_count": self.plan.generated,
             "failed_count": self.plan.failed, "total_count": self.plan.generated + self.plan.failed,
         });
-        self.out.emit("generation_completed", data);
+        self.out.emit(kind::GENERATION_COMPLETED, data);
         Phase::Watch
     }
 
@@ -254,13 +259,13 @@ impl Steps {
     fn watch(&mut self) -> Phase {
         let Workload { seed, levels, .. } = self.workload;
         let (plan_id, path) = (self.plan_id(2), path(levels, 0, 0));
-        self.out.emit("watch_started", json!({ "path": "src" }));
+        self.out.emit(kind::WATCH_STARTED, json!({ "path": "src" }));
         for kind in ["modified", "modified", "created"] {
-            self.out.emit("file_changed", json!({ "kind": kind, "path": path }));
+            self.out.emit(kind::FILE_CHANGED, json!({ "kind": kind, "path": path }));
         }
-        self.out.emit("batch_processed", json!({ "event_count": 3, "affected_nodes": 1 }));
+        self.out.emit(kind::BATCH_PROCESSED, json!({ "event_count": 3, "affected_nodes": 1 }));
         self.out.emit(
-            "plan_constructed",
+            kind::PLAN_CONSTRUCTED,
             json!({
                 "plan_id": plan_id, "node_id": node_id(seed, 0, 0), "path": path, "agent_id": "writer",
                 "provider_name": "openai", "frame_type": "context", "force": true, "recursive": false,
@@ -268,7 +273,7 @@ impl Steps {
             }),
         );
         let data = json!({ "plan_id": plan_id, "total_nodes": 1, "total_levels": 1 });
-        self.out.emit("generation_started", data);
+        self.out.emit(kind::GENERATION_STARTED, data);
         let node = Node::new(seed, levels, 0, 0, Fate::Refused);
         Phase::SecondLevel(Box::new(Level::single(plan_id, node, self.workload, self.queue)))
     }
@@ -277,14 +282,14 @@ impl Steps {
         let data = json!({
             "plan_id": self.plan_id(2), "error": "1 of 1 nodes failed", "error.type": "node_generation_failed",
         });
-        self.out.emit("generation_failed", data);
+        self.out.emit(kind::GENERATION_FAILED, data);
         Phase::End
     }
 
     fn end(&mut self) -> Phase {
         let Plan { skipped, generated, failed } = self.plan;
         let counts = json!({ "generated": generated, "failed": failed + 1, "skipped": skipped });
-        self.out.emit("session_ended", json!({ "status": "completed", "exit_code": 0, "counts": counts }));
+        self.out.emit(kind::SESSION_ENDED, json!({ "status": "completed", "exit_code": 0, "counts": counts }));
         Phase::Over
     }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::event::session::kind;
+
 use super::Workload;
 use super::node::{Fate, Node};
 use super::out::Out;
@@ -122,12 +124,12 @@ impl Level {
             let level = json!({
                 "plan_id": self.plan_id, "level_index": self.index, "total_count": self.total,
             });
-            out.emit("level_started", level);
+            out.emit(kind::LEVEL_STARTED, level);
         }
         self.fill();
         let Some(at) = self.choose() else {
             out.emit(
-                "level_completed",
+                kind::LEVEL_COMPLETED,
                 json!({
                     "plan_id": self.plan_id, "level_index": self.index, "generated_count": self.generated,
                     "failed_count": self.failed, "total_count": self.total,
@@ -195,7 +197,7 @@ impl Level {
         match self.tasks[at].stage.clone() {
             Stage::Start => {
                 self.tasks[at].started = out.now();
-                out.emit("node_generation_started", self.about(at));
+                out.emit(kind::NODE_GENERATION_STARTED, self.about(at));
                 self.then(at, Stage::Enqueue, 1, 4);
             }
             Stage::Enqueue => self.enqueue(at, out),
@@ -204,7 +206,7 @@ impl Level {
                 let task = &self.tasks[at];
                 let wait = out.now() - task.enqueued;
                 out.emit(
-                    "request_processing",
+                    kind::REQUEST_PROCESSING,
                     json!({
                         "request_id": task.request, "node_id": task.node.id, "wait_ms": wait,
                     }),
@@ -213,7 +215,7 @@ impl Level {
             }
             Stage::Send => {
                 self.tasks[at].sent = out.now();
-                out.emit("provider_request_sent", self.request(at));
+                out.emit(kind::PROVIDER_REQUEST_SENT, self.request(at));
                 // Most answers come soon, some late.
                 let slow = self.tasks[at].node.between(0, 32) == 0;
                 self.then(at, Stage::Answer, if slow { 300 } else { 20 }, if slow { 600 } else { 120 });
@@ -253,13 +255,13 @@ impl Level {
         let task = &mut self.tasks[at];
         task.enqueued = out.now();
         task.request = request;
-        out.emit("request_enqueued", json!({
+        out.emit(kind::REQUEST_ENQUEUED, json!({
             "request_id": task.request, "plan_id": self.plan_id, "node_id": task.node.id, "path": task.node.path,
         }));
         match original {
             Some(original) if task.node.fate == Fate::Shared => {
                 out.emit(
-                    "request_deduplicated",
+                    kind::REQUEST_DEDUPLICATED,
                     json!({
                         "request_id": task.request, "node_id": task.node.id, "original_request_id": original,
                     }),
@@ -287,12 +289,12 @@ impl Level {
             data["input_tokens"] = json!(input);
             data["output_tokens"] = json!(output);
             data["finish_reason"] = json!("stop");
-            out.emit("provider_response_received", data);
+            out.emit(kind::PROVIDER_RESPONSE_RECEIVED, data);
             return self.then(at, Stage::Done(Ok(())), 1, 6);
         };
         data["error"] = json!(failure.error);
         data["error.type"] = json!(failure.kind);
-        out.emit("provider_request_failed", data);
+        out.emit(kind::PROVIDER_REQUEST_FAILED, data);
         if last {
             self.then(at, Stage::Done(Err(failure)), 1, 6);
         } else {
@@ -303,9 +305,9 @@ impl Level {
     fn retry(&mut self, at: usize, kind: &'static str, out: &mut Out) {
         self.tasks[at].attempt += 1;
         let mut data = self.request(at);
-        data["retry_after"] = json!(self.tasks[at].attempt - 1);
+        data["retry_after"] = json!(f64::from(self.tasks[at].attempt - 1));
         data["error.type"] = json!(kind);
-        out.emit("provider_request_retrying", data);
+        out.emit(kind::PROVIDER_REQUEST_RETRYING, data);
         self.then(at, Stage::Send, 30, 60);
     }
 
@@ -315,14 +317,14 @@ impl Level {
         match result {
             Ok(()) => {
                 data["duration_ms"] = json!(out.now() - self.tasks[at].started);
-                out.emit("node_generation_completed", data);
+                out.emit(kind::NODE_GENERATION_COMPLETED, data);
                 self.generated += 1;
                 self.queue.completed += 1;
             }
             Err(failure) => {
                 data["error"] = json!(failure.error);
                 data["error.type"] = json!(failure.kind);
-                out.emit("node_generation_failed", data);
+                out.emit(kind::NODE_GENERATION_FAILED, data);
                 self.failed += 1;
                 self.queue.failed += 1;
             }
@@ -341,7 +343,7 @@ impl Level {
         let processing = self.in_slot();
         let pending = self.tasks.iter().filter(|task| task.stage == Stage::Process).count();
         out.emit(
-            "queue_stats",
+            kind::QUEUE_STATS,
             json!({
                 "pending": pending, "processing": processing, "completed": self.queue.completed,
                 "failed": self.queue.failed,
