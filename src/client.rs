@@ -134,7 +134,7 @@ impl Client {
 
     /// Follows events as they come; goes on by itself when the daemon was away.
     pub fn follow(&self, filter: &Filter) -> Follow {
-        Follow::new(self.clone(), filter)
+        Follow::new(self.clone(), format!("/api/events/sse?{}", filter.to_query()))
     }
 
     /// What a route answers, as a type.

@@ -1,6 +1,7 @@
 //! `watchpost demo`.
 
 mod ending;
+mod paced;
 mod played;
 
 use std::path::PathBuf;
