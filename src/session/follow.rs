@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::event::session::kind::SESSION_ENDED;
 use crate::event::{Logged, Offset, StreamId};
-use crate::store::{Error, Limit, Status, Store, StreamInfo};
+use crate::store::{Error, Limit, Status, Store};
 
 /// How much one read brings.
 const PAGE: Limit = Limit { events: 256, bytes: 1 << 20 };
@@ -54,7 +54,7 @@ impl Follow {
         }
         let Some(logged) = self.page.pop_front() else { return Ok(None) };
         self.next = logged.event.seq + 1;
-        self.ended = is_end(&logged);
+        self.ended = logged.event.kind.as_str() == SESSION_ENDED;
         Ok(Some(logged))
     }
 
@@ -64,26 +64,22 @@ impl Follow {
     }
 
     fn read(&mut self) -> Result<(), Error> {
-        match self.store.head(&self.id)? {
-            Some(head) if head.next_seq > self.next => {
-                self.page = self.store.stream(&self.id, self.next, PAGE)?.into();
-            }
-            Some(head) => self.ended = self.is_over(&head)?,
-            None => self.ended = self.next > 1,
+        let Some(head) = self.store.head(&self.id)? else {
+            // Pruned, or not begun.
+            self.ended = self.next > 1;
+            return Ok(());
+        };
+        if head.next_seq <= self.next {
+            self.ended = matches!(head.status, Status::Completed | Status::Failed);
+            return Ok(());
+        }
+        let page = self.store.stream(&self.id, self.next, PAGE)?;
+        // Pruning takes a session from its beginning on.
+        let pruned = head.first_seq > self.next || page.first().is_some_and(|first| first.event.seq > self.next);
+        match pruned {
+            true => self.ended = true,
+            false => self.page = page.into(),
         }
         Ok(())
     }
-
-    /// Whether a session of which there is nothing to read has ended.
-    fn is_over(&self, head: &StreamInfo) -> Result<bool, Error> {
-        if !matches!(head.status, Status::Completed | Status::Failed) {
-            return Ok(false);
-        }
-        let last = self.store.stream_back(&self.id, head.next_seq, Limit::events(1))?;
-        Ok(last.iter().any(is_end))
-    }
-}
-
-fn is_end(logged: &Logged) -> bool {
-    logged.event.kind.as_str() == SESSION_ENDED
 }

@@ -10,7 +10,8 @@ pub const MAX_LINE: usize = MAX_EVENT_BYTES + 4096;
 pub struct Line {
     /// Its number, from 1; blank lines count, and are not given.
     pub number: u64,
-    /// Its text without the white space around it, or why it is none.
+    /// Its text without the white space around it, or why it is none: `line` where it is too long, `event` where it
+    /// is no UTF-8.
     pub text: Result<String, Invalid>,
 }
 
@@ -71,7 +72,7 @@ impl Lines {
         let bytes = bytes.trim_ascii();
         let text = || match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(Invalid::new("line", &String::from_utf8_lossy(bytes), format!("UTF-8 ({error})"))),
+            Err(error) => Err(Invalid::new("event", &String::from_utf8_lossy(bytes), format!("UTF-8 ({error})"))),
         };
         (!bytes.is_empty()).then(|| Line { number: self.ended, text: text() })
     }
