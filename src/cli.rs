@@ -84,7 +84,7 @@ impl Cli {
                 exit
             }
         };
-        ExitCode::from(exit as u8)
+        ExitCode::from(exit.code())
     }
 
     fn start(&self, environment: &Environment, out: &mut Out) -> Outcome {

@@ -2,6 +2,7 @@
 
 mod follow;
 mod reader;
+pub mod sessions;
 mod sse;
 
 use std::str::FromStr;
@@ -51,6 +52,8 @@ pub enum Error {
         status: u16,
         /// What it said.
         message: String,
+        /// When it may be asked again, where it said so.
+        retry_after: Option<Duration>,
     },
     /// What answers there is no daemon, or one of another version.
     #[error("what answers at {url} is no watchpost that this one understands: {message}")]
@@ -60,6 +63,17 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+}
+
+impl Error {
+    /// Whether the same request may go well later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => [408, 429, 502, 503, 504].contains(status),
+            Self::Malformed { .. } => false,
+        }
+    }
 }
 
 /// The client; a cheap handle.
@@ -194,10 +208,15 @@ impl Client {
         struct Told {
             message: String,
         }
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok());
+        let retry_after = retry_after.and_then(|after| after.parse().ok()).map(Duration::from_secs);
         let body = self.bytes(response).await?;
         let told = serde_json::from_slice(&body).map(|body: Body| body.error.message);
         match told {
-            Ok(message) => Err(Error::Refused { url: self.url.clone(), status: status.as_u16(), message }),
+            Ok(message) => {
+                let (url, status) = (self.url.clone(), status.as_u16());
+                Err(Error::Refused { url, status, message, retry_after })
+            }
             Err(_) => Err(self.malformed(format!("HTTP status {status}"))),
         }
     }

@@ -71,6 +71,18 @@ impl Args {
             .map(|given| given.0)
     }
 
+    /// A client of the daemon, which need not answer; nothing where the settings have it listen nowhere.
+    pub(super) fn daemon_client(
+        &self,
+        settings: &Settings,
+        environment: &Environment,
+    ) -> Result<Option<Client>, Failure> {
+        if self.store.is_some() {
+            return Err(Failure::says(Exit::Usage, "--store: only a daemon takes events; leave it out"));
+        }
+        Ok(self.daemon(settings, environment)?.map(|(client, _)| client))
+    }
+
     /// A client of the daemon, where only that will do.
     pub(super) fn client(&self, environment: &Environment) -> Result<Client, Failure> {
         if self.store.is_some() {

@@ -1,9 +1,15 @@
 //! `watchpost sessions`. Each command has a file; what they share is here.
 
+mod close;
 mod diff;
+mod emit;
 mod follow;
 mod list;
+mod outlet;
+mod prune;
+mod record;
 mod replay;
+mod run;
 mod show;
 pub(super) mod view;
 
@@ -12,7 +18,7 @@ use super::out::Out;
 use super::reach;
 use crate::config::Environment;
 
-/// List, show, follow, replay and compare sessions.
+/// Record sessions; list, show, follow, replay and compare them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -28,6 +34,11 @@ enum Command {
     Follow(follow::Args),
     Replay(replay::Args),
     Diff(diff::Args),
+    Run(run::Args),
+    Emit(emit::Args),
+    Record(record::Args),
+    Close(close::Args),
+    Prune(prune::Args),
 }
 
 pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outcome {
@@ -38,6 +49,11 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
         Command::Follow(args) => follow::run(args, reach, environment, out).await,
         Command::Replay(args) => replay::run(args, reach, environment, out).await,
         Command::Diff(args) => diff::run(args, reach, environment, out).await,
+        Command::Run(args) => run::run(args, reach, environment).await,
+        Command::Emit(args) => emit::run(args, reach, environment).await,
+        Command::Record(args) => record::run(args, reach, environment, out).await,
+        Command::Close(args) => close::run(args, reach, environment, out).await,
+        Command::Prune(args) => prune::run(args, reach, environment, out).await,
     }
 }
 
