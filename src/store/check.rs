@@ -63,6 +63,13 @@ impl Store {
             .collect()
     }
 
+    /// One stream, by one step. What is applied counts, which may not be durable yet.
+    pub fn head(&self, id: &StreamId) -> Result<Option<StreamInfo>, Error> {
+        let key = id.as_str().as_bytes().to_vec();
+        let value = self.shared.engine()?.get(Tree::SessionMeta, &key)?;
+        value.map(|value| info(&(key, value))).transpose()
+    }
+
     /// Counts what is there; walks the streams, not the events.
     pub fn stats(&self) -> Result<Stats, Error> {
         let engine = self.shared.engine()?;
