@@ -17,6 +17,7 @@ use super::exit::Outcome;
 use super::out::Out;
 use super::reach;
 use crate::config::Environment;
+use crate::event::StreamId;
 
 /// Record sessions; list, show, follow, replay and compare them.
 #[derive(Debug, clap::Args)]
@@ -61,11 +62,16 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
 #[derive(Debug, clap::Args)]
 struct Which {
     /// Its id, the beginning of it where that is unique, or `latest`.
-    #[arg(value_name = "ID", required_unless_present = "latest")]
+    #[arg(value_name = "ID", required_unless_present = "latest", value_parser = wanted)]
     id: Option<String>,
     /// The one that began last.
     #[arg(long, conflicts_with = "id")]
     latest: bool,
+}
+
+/// An id, the beginning of one, or `latest`: all of them are made of what an id is made of.
+fn wanted(text: &str) -> Result<String, String> {
+    StreamId::new(text).map(|id| id.to_string()).map_err(|error| error.expected)
 }
 
 impl Which {

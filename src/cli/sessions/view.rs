@@ -1,7 +1,9 @@
 //! What is drawn of a session: pure functions from a state to lines.
 
 pub(in crate::cli) mod bar;
+pub(in crate::cli) mod calls;
 pub(in crate::cli) mod gauges;
+pub(in crate::cli) mod list;
 pub(in crate::cli) mod outline;
 pub(in crate::cli) mod tree;
 pub(in crate::cli) mod waterfall;

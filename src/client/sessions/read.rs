@@ -27,6 +27,13 @@ impl Client {
         self.get(&format!("/api/sessions/{wanted}{until}")).await
     }
 
+    /// The id of the session that `wanted` stands for, as [`Client::session`] takes it.
+    pub async fn session_id(&self, wanted: &str) -> Result<StreamId, Error> {
+        let rows: Vec<Box<RawValue>> = self.get(&format!("/api/sessions/{wanted}/events?limit=1")).await?;
+        let first = rows.first().ok_or_else(|| self.malformed("a session without events"))?;
+        Ok(self.row(first.get())?.logged.event.session)
+    }
+
     /// The events of a session from a seq on, at most `limit`.
     pub async fn session_events(&self, id: &StreamId, from_seq: u64, limit: usize) -> Result<Vec<Row>, Error> {
         let path = format!("/api/sessions/{id}/events?from_seq={from_seq}&limit={limit}");
