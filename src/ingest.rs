@@ -14,9 +14,6 @@ use std::sync::Arc;
 use crate::event::{Draft, Invalid};
 use crate::store::{self, Pruned, Receipt, Refused, Submission};
 
-/// The type of the event by which a session is failed when commits have failed for long.
-pub const FAILED: &str = "ingest_failed";
-
 pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS};
 pub use ingestor::Ingestor;
 pub use tally::{Account, MAX_TOLD, Missed, Tally};

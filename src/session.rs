@@ -22,6 +22,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::config;
+use crate::event::session::kind;
 use crate::event::{Class, Draft, Invalid, StreamId};
 use crate::ingest::{self, Ingest};
 use crate::store::{self, Receipt, Store, Submission, Tree, Write};
@@ -92,7 +93,7 @@ impl Sessions {
         }
         let mut sent = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            let ends = draft.kind.as_str() == end::KIND;
+            let ends = draft.kind.as_str() == kind::SESSION_ENDED;
             let pending = match check(id, &draft) {
                 Ok(()) => self.inner.ingest.send(Submission::events(vec![draft])).await.map_err(Error::from),
                 Err(error) => Err(error.into()),
@@ -199,7 +200,7 @@ fn check(id: &StreamId, draft: &Draft) -> Result<(), Invalid> {
     if draft.session != *id {
         return Err(Invalid::new("session", draft.session.as_str(), format!("{id}, which is written to")));
     }
-    let ours = [start::KIND, keeper::INTERRUPTED, ingest::FAILED];
+    let ours = [kind::SESSION_STARTED, kind::SESSION_INTERRUPTED, kind::SESSION_RESUMED, kind::INGEST_FAILED];
     if ours.contains(&draft.kind.as_str()) {
         return Err(Invalid::new("type", draft.kind.as_str(), "another type: this one is written by Watchpost"));
     }

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::event::{Data, Draft, Invalid, Kind, SenderId, Severity, StreamId, Subject, Timestamp};
-
-/// The type of the event; also its sender's id, so that a session ends once.
-pub(super) const KIND: &str = "session_ended";
+use crate::event::session::{self, SessionEnded, Text, kind};
+use crate::event::{Data, Draft, Invalid, Kind, SenderId, StreamId, Subject, Timestamp};
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,6 +17,16 @@ pub enum Verdict {
     Completed,
     /// In failure.
     Failed,
+}
+
+impl Verdict {
+    /// Its name in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// How a session ends: the data of its `session_ended`.
@@ -35,7 +43,7 @@ pub struct End {
     pub error: Option<String>,
     /// What there was of what.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub counts: BTreeMap<String, i64>,
+    pub counts: BTreeMap<String, u64>,
     /// Why it was ended, where a person did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -57,34 +65,27 @@ impl End {
 
     /// The event; `closed` when a person ends what nobody will resume.
     pub(super) fn draft(&self, id: &StreamId, closed: bool) -> Result<Draft, Error> {
-        #[derive(Serialize)]
-        struct Ended<'a> {
-            status: Verdict,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            exit_code: Option<i64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            error: Option<&'a str>,
-            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            counts: &'a BTreeMap<String, i64>,
-            #[serde(skip_serializing_if = "std::ops::Not::not")]
-            closed: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            reason: Option<&'a str>,
-        }
         let Self { status, exit_code, error, counts, reason, ts } = self;
-        let (error, reason) = (error.as_deref(), reason.as_deref());
-        let data =
-            Data::from_value(&Ended { status: *status, exit_code: *exit_code, error, counts, closed, reason })?;
-        let severity = if *status == Verdict::Failed { Severity::Error } else { Severity::Info };
-        let mut draft = draft(id, KIND, severity, data)?;
-        (draft.id, draft.ts) = (Some(SenderId::new(KIND)?), *ts);
+        let counts = counts.iter().map(|(name, count)| (Text::from(name.as_str()), *count)).collect();
+        let ended = SessionEnded {
+            status: Some(status.name().into()),
+            exit_code: *exit_code,
+            error: error.as_deref().map(Text::from),
+            counts: Some(counts).filter(|counts: &BTreeMap<_, _>| !counts.is_empty()),
+            closed: closed.then_some(true),
+            reason: reason.as_deref().map(Text::from),
+        };
+        let data = Data::from_value(&ended)?;
+        let mut draft = draft(id, kind::SESSION_ENDED, data)?;
+        // The type is also the sender's id, so that a session ends once.
+        (draft.id, draft.ts) = (Some(SenderId::new(kind::SESSION_ENDED)?), *ts);
         Ok(draft)
     }
 }
 
 /// A draft of an event of ours.
-pub(super) fn draft(id: &StreamId, kind: &str, severity: Severity, data: Data) -> Result<Draft, Invalid> {
-    let kind = Kind::new(kind)?;
+pub(super) fn draft(id: &StreamId, kind: &str, data: Data) -> Result<Draft, Invalid> {
+    let (severity, kind) = (session::severity(kind, data.get()), Kind::new(kind)?);
     let subject = Subject::session(id, &kind)?;
     Ok(Draft::new(id.clone(), kind, subject, severity, data))
 }

@@ -2,30 +2,28 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::registry::{self, Held};
 use super::{Error, Sessions, end, idempotency};
-use crate::event::{Data, Severity, StreamId, Timestamp};
+use crate::event::session::{SessionInterrupted, kind};
+use crate::event::{Data, Draft, StreamId, Timestamp};
 use crate::ingest;
 use crate::store::{Refused, Status, Submission};
 
-/// The type of the event by which a session is interrupted.
-pub(super) const INTERRUPTED: &str = "session_interrupted";
-
 /// Silence is noticed at most so late.
 const LATEST: Duration = Duration::from_secs(15);
+/// So often a session is tried to be marked while others write to it.
+const ATTEMPTS: usize = 5;
 /// Old keys are looked for this often.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
-/// Why a session is interrupted.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// Why a session is interrupted: the writer in a process is gone, or nothing was heard of it for so many ms.
+#[derive(Debug, Clone, Copy)]
 enum Reason {
     WriterGone,
-    Idle,
+    Idle(u64),
 }
 
 /// Keeps the sessions of a [`Sessions`]; it must run as long as that is used.
@@ -78,9 +76,11 @@ impl Keeper {
     async fn mark_silent(&self) {
         let idle = self.sessions.settings().idle;
         for (id, last) in self.sessions.inner.registry.silent(idle) {
-            let idle_ms = u64::try_from(last.elapsed().as_millis()).ok();
-            if let Err(error) = mark(&self.sessions, &id, Held::Remote(last), Reason::Idle, idle_ms).await {
-                tracing::warn!(session = %id, %error, "a silent session is not yet marked as interrupted");
+            let idle = Reason::Idle(u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX));
+            match mark(&self.sessions, &id, Held::Remote(last), idle).await {
+                Ok(true) => {}
+                Ok(false) => self.sessions.inner.registry.touch(&id),
+                Err(error) => tracing::warn!(session = %id, %error, "a silent session is not yet interrupted"),
             }
         }
     }
@@ -99,41 +99,41 @@ impl Keeper {
 
 /// Interrupts a session whose writer in a process is gone, behind everything that the writer has sent.
 pub(super) async fn mark_gone(sessions: &Sessions, id: &StreamId) -> Result<(), Error> {
-    sessions.inner.ingest.flush().await?;
-    mark(sessions, id, Held::Gone, Reason::WriterGone, None).await
+    let mut marked = Ok(false);
+    for _ in 0..ATTEMPTS {
+        sessions.inner.ingest.flush().await?;
+        marked = mark(sessions, id, Held::Gone, Reason::WriterGone).await;
+        if !matches!(marked, Ok(false)) {
+            break;
+        }
+    }
+    marked.map(|_| ())
 }
 
-/// Interrupts a session unless an event came in between: then that one wins.
-async fn mark(
-    sessions: &Sessions,
-    id: &StreamId,
-    held: Held,
-    reason: Reason,
-    idle_ms: Option<u64>,
-) -> Result<(), Error> {
-    #[derive(Serialize)]
-    struct Interrupted {
-        reason: Reason,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        idle_ms: Option<u64>,
-    }
+/// Interrupts a session, unless an event came in between: then that one wins, and the answer is `false`.
+async fn mark(sessions: &Sessions, id: &StreamId, held: Held, reason: Reason) -> Result<bool, Error> {
     let inner = &sessions.inner;
     let gone = (held == Held::Gone).then(|| registry::writer(id, None));
-    let (mut drafts, mut expected_last_seq) = (Vec::new(), None);
+    let mut submission = Submission { writes: gone.into_iter().collect(), ..Submission::default() };
     if let Some(session) = inner.store.session(id)?.filter(|session| session.status == Status::Active) {
-        drafts.push(end::draft(
-            id,
-            INTERRUPTED,
-            Severity::Warning,
-            Data::from_value(&Interrupted { reason, idle_ms })?,
-        )?);
-        expected_last_seq = Some((id.clone(), session.events));
+        submission.drafts.push(reason.draft(id)?);
+        submission.expected_last_seq = Some((id.clone(), session.events));
     }
-    let submission = Submission { drafts, writes: gone.into_iter().collect(), expected_last_seq };
     match inner.ingest.submit(submission).await {
         Ok(_) => inner.registry.interrupted(id, held),
-        Err(ingest::Error::Refused(Refused::Moved { .. })) if held != Held::Gone => inner.registry.touch(id),
+        Err(ingest::Error::Refused(Refused::Moved { .. })) => return Ok(false),
         Err(error) => return Err(error.into()),
     }
-    Ok(())
+    Ok(true)
+}
+
+impl Reason {
+    fn draft(self, id: &StreamId) -> Result<Draft, Error> {
+        let (reason, idle_ms) = match self {
+            Self::WriterGone => ("writer_gone", None),
+            Self::Idle(ms) => ("idle", Some(ms)),
+        };
+        let data = Data::from_value(&SessionInterrupted { reason: Some(reason.into()), idle_ms })?;
+        Ok(end::draft(id, kind::SESSION_INTERRUPTED, data)?)
+    }
 }

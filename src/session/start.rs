@@ -5,12 +5,10 @@ use uuid::Uuid;
 
 use super::registry::Held;
 use super::{Error, Sessions, check_id, end, idempotency};
-use crate::event::{Data, Draft, SenderId, Severity, StreamId, Timestamp, Trace, Traceparent};
+use crate::event::session::kind;
+use crate::event::{Data, Draft, SenderId, StreamId, Timestamp, Trace, Traceparent};
 use crate::ingest;
 use crate::store::{SessionInfo, Submission, Write};
-
-/// The type of the event; also its sender's id, so that a session begins once.
-pub(super) const KIND: &str = "session_started";
 
 /// What a session begins with.
 #[derive(Debug, Clone)]
@@ -43,8 +41,9 @@ impl Start {
     }
 
     fn draft(&self, id: &StreamId, ts: Timestamp) -> Result<Draft, Error> {
-        let mut draft = end::draft(id, KIND, Severity::Info, self.metadata.clone())?;
-        (draft.id, draft.ts) = (Some(SenderId::new(KIND)?), Some(ts));
+        let mut draft = end::draft(id, kind::SESSION_STARTED, self.metadata.clone())?;
+        // The type is also the sender's id, so that a session begins once.
+        (draft.id, draft.ts) = (Some(SenderId::new(kind::SESSION_STARTED)?), Some(ts));
         draft.trace = Some(Trace::root(id, ts, self.traceparent.as_ref()));
         Ok(draft)
     }
