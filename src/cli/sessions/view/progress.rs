@@ -13,11 +13,13 @@ pub(in crate::cli) fn levels(view: &View) -> Vec<Gauge> {
     let gauge = |level: &crate::state::session::LevelView| {
         let plan = level.plan.and_then(|plan| view.plans.get(plan)).filter(|_| several);
         let of = plan.map(|plan| format!("{} ", plan.id)).unwrap_or_default();
+        let told = level.level.told.and_then(|told| told.failed);
+        let failed = told.unwrap_or(level.level.counts.failed);
         Gauge {
             name: format!("{of}level {}", level.index),
             fate: spans::level(level, going),
-            done: level.done().saturating_sub(level.failed()),
-            failed: level.failed(),
+            done: level.done().saturating_sub(failed),
+            failed,
             total: level.total(),
         }
     };
