@@ -11,6 +11,7 @@
 
 mod end;
 mod error;
+pub mod follow;
 mod idempotency;
 mod keeper;
 mod local;

@@ -40,7 +40,9 @@ pub(super) fn content(headers: &HeaderMap) -> Result<Content, Error> {
     match kind.trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Content::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Content::Lines),
-        _ => unsupported("Content-Type", "expected application/json, or application/x-ndjson where events are sent"),
+        _ => {
+            unsupported("Content-Type", "expected application/json, or application/x-ndjson where events are sent")
+        }
     }
 }
 

@@ -59,7 +59,8 @@ async fn several(shared: &Inner, to: &To, text: &str) -> Result<Response, Error>
     let array = |error: serde_json::Error| Invalid::new("body", "", format!("an array of events ({error})"));
     let texts: Vec<&RawValue> = serde_json::from_str(text).map_err(array)?;
     if texts.len() > MAX_BATCH_EVENTS {
-        let message = format!("expected at most {MAX_BATCH_EVENTS} events in an array; JSON lines have no such limit");
+        let message =
+            format!("expected at most {MAX_BATCH_EVENTS} events in an array; JSON lines have no such limit");
         return Err(Error::field(StatusCode::PAYLOAD_TOO_LARGE, "body", message));
     }
     take(shared, to, texts.len())?;
@@ -102,7 +103,10 @@ pub(super) async fn append(shared: &Inner, to: &To, drafts: Vec<Result<Draft, Er
 }
 
 fn lost() -> Error {
-    Error::new(StatusCode::SERVICE_UNAVAILABLE, "it is unknown whether it was stored; send it again with the same id")
+    Error::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "it is unknown whether it was stored; send it again with the same id",
+    )
 }
 
 /// Whether it was not stored, or not known to be, and may be with the next try.

@@ -82,12 +82,7 @@ fn page(shared: &Shared, asked: &Asked, session: &SessionInfo) -> Result<Respons
 
 /// What is there, then what comes; the id of a message is a seq. The stream ends with the session; who comes again
 /// behind its end is answered 204, by which an `EventSource` knows that there is no more.
-fn follow(
-    shared: &Shared,
-    headers: &HeaderMap,
-    asked: &Asked,
-    session: SessionInfo,
-) -> Result<Response, Error> {
+fn follow(shared: &Shared, headers: &HeaderMap, asked: &Asked, session: SessionInfo) -> Result<Response, Error> {
     let next = session.events + 1;
     let from = match (sse::last_event_id(headers)?, asked.from_seq) {
         (Some(seen), _) => seen.saturating_add(1),
@@ -100,7 +95,7 @@ fn follow(
         let expected = format!("a place in this session, which has {} events", session.events);
         return Err(Invalid::new("from_seq", &from.to_string(), expected).into());
     }
-    if from == next && session.ended() {
+    if from == next && session.end.is_some() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let place = (from > 1).then(|| Event::default().id((from - 1).to_string()));
