@@ -5,6 +5,7 @@ mod diff;
 mod emit;
 mod follow;
 mod list;
+mod pages;
 mod outlet;
 mod prune;
 mod record;
@@ -12,12 +13,15 @@ mod replay;
 mod run;
 mod show;
 pub(super) mod view;
+pub(super) mod watching;
 
-use super::exit::Outcome;
+use super::exit::{Failure, Outcome};
 use super::out::Out;
 use super::reach;
+use crate::client::Reader;
 use crate::config::Environment;
 use crate::event::StreamId;
+use crate::store::SessionInfo;
 
 /// Record sessions; list, show, follow, replay and compare them.
 #[derive(Debug, clap::Args)]
@@ -67,6 +71,12 @@ struct Which {
     /// The one that began last.
     #[arg(long, conflicts_with = "id")]
     latest: bool,
+}
+
+/// The session that is meant, as a whole.
+async fn one(reader: &Reader, which: &Which) -> Result<SessionInfo, Failure> {
+    // Its state is of no interest: that of the first event costs nothing.
+    Ok(reader.session(which.wanted(), Some(1)).await?.session)
 }
 
 /// An id, the beginning of one, or `latest`: all of them are made of what an id is made of.

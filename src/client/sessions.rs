@@ -4,7 +4,7 @@ mod read;
 mod write;
 mod writer;
 
-pub use read::Following;
+pub use read::{Following, Shown};
 pub use write::{Answer, Line, Started};
 pub use writer::{Refusal, Refused, Settings, Tally, Writer};
 

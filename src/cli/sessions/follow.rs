@@ -6,14 +6,14 @@ use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Which;
-use super::watching::Watching;
+use super::pages::Pages;
+use super::watching::{Present, Watching};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::out::Out;
 use crate::cli::reach;
+use crate::client::Followed;
 use crate::client::sessions::Following;
-use crate::client::{Failed, Followed, Reader};
 use crate::config::Environment;
-use crate::event::session::kind::SESSION_ENDED;
 
 /// So often what is at the bottom of a terminal is drawn anew.
 const TICK: Duration = Duration::from_millis(250);
@@ -59,14 +59,17 @@ pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environm
         From::Seq(seq) => seq,
         From::Now => session.events + 1,
     };
-    if from > session.events && session.ended() {
+    if from > session.events && session.end.is_some() {
         return Ok(Exit::Ok);
     }
-    let mut watching = Watching::new(args.json, session.start);
-    super::replay::fold(&reader, &session.id, 1..from, |row| watching.skip(row)).await?;
+    let mut watching = Watching::new(args.json, Present::Now);
+    let mut pages = Pages::new(&reader, &session.id, 1..from.min(session.events + 1));
+    while let Some(page) = pages.next().await? {
+        page.iter().for_each(|row| watching.skip(row));
+    }
     follow(reader.follow_session(&session.id, from), &mut watching, out).await?;
-    if !watching.ended() && matches!(reader, Reader::Store { .. }) {
-        tracing::warn!("no daemon runs here: nothing more can come");
+    if !watching.ended() {
+        tracing::warn!("no daemon runs here, so nothing more can come");
     }
     Ok(Exit::Ok)
 }
@@ -79,20 +82,24 @@ pub(in crate::cli) async fn follow(
 ) -> Result<(), Failure> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        // What is there already is taken first, and shown together.
-        let next = match following.next().now_or_never() {
-            Some(next) => Some(next),
+    while !watching.ended() {
+        // What is there already is taken together, and shown when there is no more.
+        let followed = match following.next().now_or_never() {
+            Some(followed) => followed?,
             None => {
                 watching.show(out)?;
                 tokio::select! {
-                    next = following.next() => Some(next),
-                    _ = ticks.tick() => None,
+                    followed = following.next() => followed?,
+                    _ = ticks.tick() => continue,
                 }
             }
         };
-        match next.transpose()?.map(Option::unwrap_or_default) {
-            _ => {}
+        match followed {
+            Some(Followed::Event(row)) => watching.take(&row, out)?,
+            Some(Followed::Gap { from, until }) => tracing::warn!("the events {from} to {} are gone", until - 1),
+            Some(Followed::Lost(error)) => tracing::warn!("{error}; trying again"),
+            None => break,
         }
     }
+    Ok(watching.show(out)?)
 }

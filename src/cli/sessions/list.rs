@@ -1,6 +1,7 @@
 //! `watchpost sessions list`.
 
 use super::view::list::lines;
+use crate::api::sessions::list;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::out::Out;
 use crate::cli::{filter, reach};
@@ -44,7 +45,7 @@ pub(super) struct Args {
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    api::status(text).map_err(|error| error.expected)
+    list::status(text).map_err(|error| error.expected)
 }
 
 pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environment, out: &mut Out) -> Outcome {

@@ -3,9 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::view::gauges::{Gauge, gauges};
+use super::view::gauges::gauges;
 use super::view::waterfall::Room;
-use super::view::{progress, spans};
+use super::view::progress;
 use crate::api::events::Row;
 use crate::cli::line::{Clock, line_of_one};
 use crate::cli::live::Live;
@@ -19,9 +19,19 @@ const TOGETHER: Duration = Duration::from_millis(100);
 /// The most lines that are held back meanwhile.
 const MAX_HELD: usize = 1000;
 
+/// Which time is the present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Present {
+    /// That of the clock.
+    Now,
+    /// That of the last event, as the session is played again.
+    Then,
+}
+
 /// What was seen of a session, and what of it is on the screen.
 pub(in crate::cli) struct Watching {
     json: bool,
+    present: Present,
     state: Session,
     ended: bool,
     held: Vec<String>,
@@ -31,8 +41,8 @@ pub(in crate::cli) struct Watching {
 
 impl Watching {
     /// Nothing was seen yet; `json`: events are printed as they are published, with nothing below.
-    pub(in crate::cli) fn new(json: bool) -> Self {
-        Self { json, state: Session::default(), ended: false, held: Vec::new(), shown: None, live: Live::default() }
+    pub(in crate::cli) fn new(json: bool, present: Present) -> Self {
+        Self { json, present, state: Session::default(), ended: false, held: Vec::new(), shown: None, live: Live::default() }
     }
 
     /// Takes an event without printing it.
@@ -65,6 +75,12 @@ impl Watching {
         self.live.draw(&held, &area, out)
     }
 
+    /// Shows what is left, and takes away what stands below.
+    pub(in crate::cli) fn end(&mut self, out: &mut Out) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        self.live.draw(&held, &[], out)
+    }
+
     /// Whether the session has ended.
     pub(in crate::cli) fn ended(&self) -> bool {
         self.ended
@@ -76,7 +92,9 @@ impl Watching {
     }
 
     fn area(&self, room: Room, colour: bool) -> Vec<String> {
-        let (view, now) = (self.state.view(), Timestamp::now());
+        let view = self.state.view();
+        let then = view.updated.filter(|_| self.present == Present::Then);
+        let now = then.unwrap_or_else(Timestamp::now);
         let foot = progress::foot(&view, &rates(&self.state, now));
         gauges(&progress::levels(&view), foot, room).iter().map(|line| line.render(colour)).collect()
     }

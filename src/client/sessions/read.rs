@@ -1,15 +1,28 @@
 //! Reading sessions, from the daemon or from the store.
 
 use reqwest::{Method, header};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::{Client, Error, Failed, Follow, Followed, Reader, linked};
 use crate::api::events::Row;
-use crate::api::sessions::show::{Shown, shown};
 use crate::api::sessions::{find, list};
-use crate::event::StreamId;
+use crate::event::{StreamId, Timestamp};
 use crate::session::follow;
-use crate::store::{Limit, SessionInfo, SessionPage, SessionQuery};
+use crate::session::replay::replay;
+use crate::state::session::{Rates, View, rates};
+use crate::store::{Limit, SessionInfo, SessionPage, SessionQuery, Store};
+
+/// A session with its state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The session as a whole.
+    pub session: SessionInfo,
+    /// What its events add up to.
+    pub state: View,
+    /// How fast it goes.
+    pub rates: Rates,
+}
 
 impl Client {
     /// A page of sessions, the newest first.
@@ -60,7 +73,7 @@ impl Reader {
     pub async fn session(&self, wanted: &str, until_seq: Option<u64>) -> Result<Shown, Failed> {
         match self {
             Self::Daemon(client) => Ok(client.session(wanted, until_seq).await?),
-            Self::Store { store, .. } => Ok(shown(store, wanted, until_seq)?),
+            Self::Store { store, .. } => shown(store, wanted, until_seq),
         }
     }
 
@@ -84,6 +97,13 @@ impl Reader {
             }
         }
     }
+}
+
+fn shown(store: &Store, wanted: &str, until_seq: Option<u64>) -> Result<Shown, Failed> {
+    let session = find(store, wanted)?;
+    let state = replay(store, &session.id, until_seq)?;
+    let rates = rates(&state, Timestamp::now());
+    Ok(Shown { session, state: state.view(), rates })
 }
 
 /// A follower of one session.
