@@ -22,9 +22,11 @@ mod it {
     mod readme;
     mod recordings;
     mod session_follow;
+    mod sessions_run;
     mod sessions_store;
     mod source;
     mod source_faults;
+    mod spool;
     mod store;
     mod trimming;
     mod watch;

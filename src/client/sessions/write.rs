@@ -8,6 +8,7 @@ use super::super::{ANSWER, Client, Error};
 use crate::event::{Offset, StreamId};
 use crate::session::End;
 use crate::source::spool::Start;
+use crate::store::SessionInfo;
 
 /// A session that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -96,6 +97,37 @@ impl Client {
     /// As every request.
     pub async fn close_session(&self, session: &StreamId, end: &End) -> Result<Answer, Error> {
         self.answer(self.request(Method::POST, &format!("/api/sessions/{session}/close")).json(end)).await
+    }
+
+    /// The id of the one session whose id begins so; `latest` is the one that began last.
+    ///
+    /// # Errors
+    /// As every request; the status is 404 where there is none, and 400 or 409 where there are several.
+    pub async fn session_id(&self, wanted: &str) -> Result<StreamId, Error> {
+        #[derive(Deserialize)]
+        struct Found {
+            session: Session,
+        }
+        #[derive(Deserialize)]
+        struct Session {
+            id: StreamId,
+        }
+        let wanted: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+        let found: Found = self.get(&format!("/api/sessions/{wanted}")).await?;
+        Ok(found.session.id)
+    }
+
+    /// Removes the sessions that have been kept long enough, or with `dry_run` only tells which.
+    ///
+    /// # Errors
+    /// As every request.
+    pub async fn prune_sessions(&self, dry_run: bool) -> Result<Vec<SessionInfo>, Error> {
+        #[derive(Deserialize)]
+        struct Pruned {
+            sessions: Vec<SessionInfo>,
+        }
+        let pruned: Pruned = self.send(Method::POST, &format!("/api/sessions/prune?dry_run={dry_run}")).await?;
+        Ok(pruned.sessions)
     }
 
     async fn answer<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
