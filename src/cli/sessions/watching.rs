@@ -4,8 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::view::gauges::gauges;
-use super::view::waterfall::Room;
 use super::view::progress;
+use super::view::waterfall::Room;
 use crate::api::events::Row;
 use crate::cli::line::{Clock, line_of_one};
 use crate::cli::live::Live;
@@ -42,7 +42,15 @@ pub(in crate::cli) struct Watching {
 impl Watching {
     /// Nothing was seen yet; `json`: events are printed as they are published, with nothing below.
     pub(in crate::cli) fn new(json: bool, present: Present) -> Self {
-        Self { json, present, state: Session::default(), ended: false, held: Vec::new(), shown: None, live: Live::default() }
+        Self {
+            json,
+            present,
+            state: Session::default(),
+            ended: false,
+            held: Vec::new(),
+            shown: None,
+            live: Live::default(),
+        }
     }
 
     /// Takes an event without printing it.
@@ -68,7 +76,9 @@ impl Watching {
     pub(in crate::cli) fn show(&mut self, out: &mut Out) -> io::Result<()> {
         self.shown = Some(Instant::now());
         let area = match out.size() {
-            Some((columns, rows)) if !self.json && !self.ended => self.area(Room { columns, rows: rows / 2 }, out.colour),
+            Some((columns, rows)) if !self.json && !self.ended => {
+                self.area(Room { columns, rows: rows / 2 }, out.colour)
+            }
             _ => Vec::new(),
         };
         let held = std::mem::take(&mut self.held);

@@ -40,13 +40,6 @@ impl Client {
         self.get(&format!("/api/sessions/{wanted}{until}")).await
     }
 
-    /// The id of the session that `wanted` stands for, as [`Client::session`] takes it.
-    pub async fn session_id(&self, wanted: &str) -> Result<StreamId, Error> {
-        let rows: Vec<Box<RawValue>> = self.get(&format!("/api/sessions/{wanted}/events?limit=1")).await?;
-        let first = rows.first().ok_or_else(|| self.malformed("a session without events"))?;
-        Ok(self.row(first.get())?.logged.event.session)
-    }
-
     /// The events of a session from a seq on, at most `limit`.
     pub async fn session_events(&self, id: &StreamId, from_seq: u64, limit: usize) -> Result<Vec<Row>, Error> {
         let path = format!("/api/sessions/{id}/events?from_seq={from_seq}&limit={limit}");
@@ -92,9 +85,7 @@ impl Reader {
     pub fn follow_session(&self, id: &StreamId, from_seq: u64) -> Following {
         match self {
             Self::Daemon(client) => Following::Daemon(client.follow_session(id, from_seq)),
-            Self::Store { store, .. } => {
-                Following::Store(follow::Follow::new(store.clone(), id.clone(), from_seq))
-            }
+            Self::Store { store, .. } => Following::Store(follow::Follow::new(store.clone(), id.clone(), from_seq)),
         }
     }
 }

@@ -74,7 +74,9 @@ fn list(heading: &str, style: Style, changes: &[Change]) -> Vec<Line> {
         let times = match (change.before_ms, change.after_ms) {
             (None, None) => String::new(),
             (a, b) => {
-                let told = |ms: Option<u64>| ms.map_or_else(|| "-".into(), |ms| took(i64::try_from(ms).unwrap_or(i64::MAX)));
+                let told = |ms: Option<u64>| {
+                    ms.map_or_else(|| "-".into(), |ms| took(i64::try_from(ms).unwrap_or(i64::MAX)))
+                };
                 format!("  {} → {}", told(a), told(b))
             }
         };

@@ -18,7 +18,10 @@ const EVENTS: usize = 10;
 /// A heading, then a line for each session. `now` is when those end that go on; `columns`: no line is wider.
 pub(in crate::cli) fn lines(sessions: &[SessionInfo], now: Timestamp, columns: Option<usize>) -> Vec<Line> {
     let id = sessions.iter().map(|session| session.id.as_str().len()).max().unwrap_or_default().max(2);
-    let heading = format!("{:id$}  {:STATUS$}{:TIME$}  {:>TOOK$}{:>EVENTS$}  COMMAND", "ID", "STATUS", "STARTED", "TOOK", "EVENTS");
+    let heading = format!(
+        "{:id$}  {:STATUS$}{:TIME$}  {:>TOOK$}{:>EVENTS$}  COMMAND",
+        "ID", "STATUS", "STARTED", "TOOK", "EVENTS"
+    );
     let line = |session: &SessionInfo| {
         let fate = fate(session.status);
         let start = session.start.to_string().replace('T', " ");
@@ -71,7 +74,12 @@ mod tests {
             metadata: Data::parse(data.into()).expect("an object"),
         };
         let sessions = [
-            of("0199ec5e-8f2a-7c3d-9e4f-0123456789ab", Status::Active, None, r#"{"command_summary":"generate\nsrc"}"#),
+            of(
+                "0199ec5e-8f2a-7c3d-9e4f-0123456789ab",
+                Status::Active,
+                None,
+                r#"{"command_summary":"generate\nsrc"}"#,
+            ),
             of("nightly-7", Status::Completed, Some(1_760_608_511_042), r#"{"name":"nightly"}"#),
             of("b", Status::Failed, Some(1_760_608_411_045), r#"{"command":"/bin/目录"}"#),
             of("c", Status::Interrupted, None, "{}"),

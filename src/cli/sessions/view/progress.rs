@@ -29,7 +29,11 @@ pub(in crate::cli) fn levels(view: &View) -> Vec<Gauge> {
 /// The line below: how fast it goes, and what is left.
 pub(in crate::cli) fn foot(view: &View, rates: &Rates) -> Line {
     let fate = spans::session(view.status);
-    let tokens: u64 = view.providers.iter().map(|calls| calls.input_tokens.saturating_add(calls.output_tokens)).fold(0, u64::saturating_add);
+    let tokens: u64 = view
+        .providers
+        .iter()
+        .map(|calls| calls.input_tokens.saturating_add(calls.output_tokens))
+        .fold(0, u64::saturating_add);
     let per_second = |rate: f64, what: &str| format!("{}{what}/s", one_decimal(rate));
     let words = [
         Some(took(signed(rates.elapsed_ms))),

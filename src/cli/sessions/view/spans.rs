@@ -126,7 +126,14 @@ impl Walk<'_> {
             for call in self.calls.into_iter().flat_map(|calls| calls.of(&node.id)) {
                 let fate = if call.fate == Fate::Busy && !self.going { Fate::Cut } else { call.fate };
                 let (start, end) = (call.start, call.end.unwrap_or(self.end).max(call.start));
-                spans.push(Span { depth: depth + 1, name: call.name.clone(), start, end, fate, note: String::new() });
+                spans.push(Span {
+                    depth: depth + 1,
+                    name: call.name.clone(),
+                    start,
+                    end,
+                    fate,
+                    note: String::new(),
+                });
             }
         }
     }
@@ -162,9 +169,8 @@ fn note(node: &NodeView, going: bool) -> String {
         _ => None,
     };
     let calls = (node.attempts > 1).then(|| format!("{} calls", node.attempts));
-    let provider = (node.provider_ms > 0).then(|| {
-        format!("provider {}", took(i64::try_from(node.provider_ms).unwrap_or(i64::MAX)))
-    });
+    let provider = (node.provider_ms > 0)
+        .then(|| format!("provider {}", took(i64::try_from(node.provider_ms).unwrap_or(i64::MAX))));
     let tokens = node.input_tokens + node.output_tokens > 0;
     let tokens = tokens.then(|| format!("{} + {} tokens", count(node.input_tokens), count(node.output_tokens)));
     [what, calls, provider, tokens].into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -15,7 +15,13 @@ const FAILURES: usize = 20;
 const MODELS: usize = 10;
 
 /// All that is told of a session. Of the parts of each part, at least `most` are shown in the tree.
-pub(in crate::cli) fn whole(session: &SessionInfo, view: &View, rates: &Rates, most: usize, now: Timestamp) -> Vec<Line> {
+pub(in crate::cli) fn whole(
+    session: &SessionInfo,
+    view: &View,
+    rates: &Rates,
+    most: usize,
+    now: Timestamp,
+) -> Vec<Line> {
     let mut lines = head(session, view, rates);
     let spans = spans(view, &session.command(), None, now);
     lines.push(Line::default());
@@ -32,9 +38,12 @@ pub(in crate::cli) fn whole(session: &SessionInfo, view: &View, rates: &Rates, m
 fn head(session: &SessionInfo, view: &View, rates: &Rates) -> Vec<Line> {
     let fate = spans::session(view.status);
     let started = session.start.to_string().replace('T', " ");
-    let segments = if view.segments.len() > 1 { format!(" in {} segments", view.segments.len()) } else { String::new() };
+    let segments =
+        if view.segments.len() > 1 { format!(" in {} segments", view.segments.len()) } else { String::new() };
     let mut lines = vec![
-        Line::of(Style::Bold, session.id.as_str()).text("  ").add(fate.style(), format!("{} {}", fate.mark(), word(session.status))),
+        Line::of(Style::Bold, session.id.as_str())
+            .text("  ")
+            .add(fate.style(), format!("{} {}", fate.mark(), word(session.status))),
         Line::plain(format!(
             "started {}, {} {}; {}{segments}",
             started.trim_end_matches('Z'),
@@ -44,19 +53,27 @@ fn head(session: &SessionInfo, view: &View, rates: &Rates) -> Vec<Line> {
         )),
     ];
     let command = &view.command;
-    let facts = [("in", &command.cwd), ("by", &command.user), ("on", &command.host), ("at revision", &command.git_revision)];
-    let facts: Vec<String> = facts.iter().filter_map(|(word, fact)| Some(format!("{word} {}", fact.as_ref()?))).collect();
+    let facts = [
+        ("in", &command.cwd),
+        ("by", &command.user),
+        ("on", &command.host),
+        ("at revision", &command.git_revision),
+    ];
+    let facts: Vec<String> =
+        facts.iter().filter_map(|(word, fact)| Some(format!("{word} {}", fact.as_ref()?))).collect();
     if !facts.is_empty() {
         lines.push(Line::of(Style::Dim, facts.join(" ")));
     }
     if let Some(end) = &view.end {
         let closed = end.closed.then(|| "closed by a person".to_owned());
-        let words = [end.exit_code.map(|code| format!("exit code {code}")), closed, end.reason.clone(), end.error.clone()];
+        let words =
+            [end.exit_code.map(|code| format!("exit code {code}")), closed, end.reason.clone(), end.error.clone()];
         let words: Vec<String> = words.into_iter().flatten().collect();
         let style = if end.error.is_some() { Style::Bad } else { Style::Plain };
         lines.extend((!words.is_empty()).then(|| Line::of(style, words.join(", "))));
     }
-    let left = rates.left_ms.map(|left| format!("about {} left, {:.1} nodes/s", took_u(left), rates.nodes_per_second));
+    let left =
+        rates.left_ms.map(|left| format!("about {} left, {:.1} nodes/s", took_u(left), rates.nodes_per_second));
     lines.extend(left.map(Line::plain));
     lines
 }
@@ -68,7 +85,8 @@ fn slowest(view: &View) -> Vec<Line> {
         let (start, end) = (plan.started?, plan.ended.or(view.updated)?);
         Some(end.as_millis() - start.as_millis())
     };
-    let Some((plan, all)) = (0..view.plans.len()).filter_map(|place| Some((place, length(place)?))).max_by_key(|(_, length)| *length)
+    let Some((plan, all)) =
+        (0..view.plans.len()).filter_map(|place| Some((place, length(place)?))).max_by_key(|(_, length)| *length)
     else {
         return Vec::new();
     };
@@ -86,7 +104,8 @@ fn slowest(view: &View) -> Vec<Line> {
     let heading = format!("Slowest path of {}: {} of {}", view.plans[plan].id, took(sum), took(all));
     let line = |(index, node, ms): &(u32, &NodeView, i64)| {
         let provider = i64::try_from(node.provider_ms).unwrap_or(i64::MAX);
-        let provider = if provider > 0 { format!(", {} of it with the provider", took(provider)) } else { String::new() };
+        let provider =
+            if provider > 0 { format!(", {} of it with the provider", took(provider)) } else { String::new() };
         Line::plain(format!("  level {index}  {:>11}  {}{provider}", took(*ms), node.name()))
     };
     std::iter::once(Line::of(Style::Bold, heading)).chain(path.iter().map(line)).collect()
@@ -111,7 +130,9 @@ fn failures(view: &View) -> Vec<Line> {
         let of = failure.path.as_ref().or(failure.node_id.as_ref()).map(|node| format!("{node}: "));
         let what = failure.error.as_ref().or(failure.error_type.as_ref()).map_or("failed", String::as_str);
         let what = format!("{}{what}", of.unwrap_or_default());
-        Line::of(Style::Bad, "  ✖ ").text(what).add(Style::Dim, format!("  {} at seq {}", failure.kind, failure.seq))
+        Line::of(Style::Bad, "  ✖ ")
+            .text(what)
+            .add(Style::Dim, format!("  {} at seq {}", failure.kind, failure.seq))
     }));
     lines
 }
@@ -132,7 +153,11 @@ fn provider(view: &View) -> Vec<Line> {
         let times = calls.durations;
         let times = format!("half within {}, the longest {}", took_u(times.p50_ms), took_u(times.max_ms));
         let name = names.collect::<Vec<_>>().join("/");
-        Line::plain(format!("  {name}: {}{}; {tokens}; {times}", things(calls.sent, "call"), more.collect::<String>()))
+        Line::plain(format!(
+            "  {name}: {}{}; {tokens}; {times}",
+            things(calls.sent, "call"),
+            more.collect::<String>()
+        ))
     };
     let mut lines = vec![Line::of(Style::Bold, heading)];
     lines.extend(view.providers.iter().take(MODELS).map(line));
@@ -146,10 +171,15 @@ fn queue(view: &View) -> Vec<Line> {
     if queue.enqueued + queue.deduplicated == 0 {
         return Vec::new();
     }
-    let shared = if queue.deduplicated > 0 { format!(", {} shared", count(queue.deduplicated)) } else { String::new() };
+    let shared =
+        if queue.deduplicated > 0 { format!(", {} shared", count(queue.deduplicated)) } else { String::new() };
     let waits = match queue.waits.count {
         0 => String::new(),
-        _ => format!("; half waited less than {}, the longest {}", took_u(queue.waits.p50_ms), took_u(queue.waits.max_ms)),
+        _ => format!(
+            "; half waited less than {}, the longest {}",
+            took_u(queue.waits.p50_ms),
+            took_u(queue.waits.max_ms)
+        ),
     };
     let words = format!(": {}{shared}, {} waiting{waits}", things(queue.enqueued, "request"), count(queue.pending));
     vec![Line::of(Style::Bold, "Queue").text(words)]
