@@ -16,6 +16,7 @@ mod idempotency;
 mod keeper;
 mod local;
 mod registry;
+pub mod replay;
 mod start;
 
 use std::sync::Arc;

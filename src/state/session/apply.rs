@@ -141,7 +141,7 @@ impl Fold {
 
     fn session_resumed(&mut self, fact: &Fact<'_>) {
         let data: session::SessionResumed = self.read(fact);
-        self.status = if self.ingest_failed { Status::Failed } else { Status::Active };
+        self.status = Status::Active;
         let next = self.segments.total() + 1;
         self.begin_segment(data.segment.unwrap_or(next), fact.ts);
     }
