@@ -123,7 +123,7 @@ impl Command {
             Self::Store(args) => store::run(args, environment, out),
             Self::Catalog(args) => catalog::run(args, out),
             Self::Config(args) => config::run(args, environment, out),
-            Self::Demo(args) => demo::run(args, out).await,
+            Self::Demo(args) => demo::run(args, environment, out).await,
             Self::Completions(args) => completions::run(args, out),
         }
     }

@@ -3,10 +3,10 @@
 mod close;
 mod diff;
 mod emit;
-mod follow;
+pub(super) mod follow;
 mod list;
 mod outlet;
-mod pages;
+pub(super) mod pages;
 mod prune;
 mod record;
 mod replay;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::demo::{Step, Steps, Workload};
-use crate::event::Timestamp;
+use crate::event::input::Input;
+use crate::event::{Data, Draft, Invalid, StreamId, Timestamp};
 
 /// The most steps that are given at once.
 const BATCH: usize = 256;
@@ -18,6 +19,24 @@ pub(super) struct Timed {
     pub(super) ts: Timestamp,
     /// What.
     pub(super) step: Step,
+}
+
+impl Timed {
+    /// As a sender writes it.
+    pub(super) fn json(&self) -> String {
+        let Step { kind, data, .. } = &self.step;
+        format!(r#"{{"type":"{kind}","ts":"{}","data":{data}}}"#, self.ts)
+    }
+
+    /// As a draft of that session.
+    pub(super) fn draft(&self, session: &StreamId) -> Result<Draft, Invalid> {
+        Input::parse(&self.json())?.into_draft(session, None)
+    }
+
+    /// Its payload.
+    pub(super) fn data(&self) -> Result<Data, Invalid> {
+        Data::parse(self.step.data.clone())
+    }
 }
 
 /// The steps, as they become due.

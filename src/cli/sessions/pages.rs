@@ -11,7 +11,7 @@ use crate::event::StreamId;
 const PAGE: usize = 1000;
 
 /// A reader of the events with some seqs.
-pub(super) struct Pages<'a> {
+pub(in crate::cli) struct Pages<'a> {
     reader: &'a Reader,
     id: &'a StreamId,
     left: Range<u64>,
@@ -19,12 +19,12 @@ pub(super) struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     /// Reads those in the range, as far as they are there.
-    pub(super) fn new(reader: &'a Reader, id: &'a StreamId, seqs: Range<u64>) -> Self {
+    pub(in crate::cli) fn new(reader: &'a Reader, id: &'a StreamId, seqs: Range<u64>) -> Self {
         Self { reader, id, left: seqs }
     }
 
     /// The next page; none when all were read.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>, Failure> {
+    pub(in crate::cli) async fn next(&mut self) -> Result<Option<Vec<Row>>, Failure> {
         let limit = usize::try_from(self.left.end.saturating_sub(self.left.start)).unwrap_or(PAGE).min(PAGE);
         if limit == 0 {
             return Ok(None);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::super::{Client, Error, Failed, Follow, Followed, Reader, linked};
 use crate::api::events::Row;
 use crate::api::sessions::{find, list};
-use crate::event::{StreamId, Timestamp};
+use crate::event::{Logged, StreamId, Timestamp};
 use crate::session::follow;
 use crate::session::replay::replay;
 use crate::state::session::{Rates, View, rates};
@@ -103,17 +103,26 @@ pub enum Following {
     Daemon(Follow),
     /// In a store, which nobody writes to while it is read here.
     Store(follow::Follow),
+    /// In a store that this process writes to.
+    Live(follow::Follow),
 }
 
 impl Following {
+    /// Follows a session that this process writes to, from its beginning, which is waited for.
+    pub fn live(store: Store, id: &StreamId) -> Self {
+        Self::Live(follow::Follow::new(store, id.clone(), 1))
+    }
+
     /// The next event; `None` where there will be none. Safe to drop at any await.
     pub async fn next(&mut self) -> Result<Option<Followed>, Failed> {
         match self {
             Self::Daemon(follow) => Ok(Some(follow.next().await?)),
-            Self::Store(follow) => {
-                let row = follow.try_next()?.map(Row::new);
-                Ok(row.map(|row| Followed::Event(Box::new(row))))
-            }
+            Self::Store(follow) => Ok(follow.try_next()?.map(followed)),
+            Self::Live(follow) => Ok(follow.next().await?.map(followed)),
         }
     }
+}
+
+fn followed(logged: Logged) -> Followed {
+    Followed::Event(Box::new(Row::new(logged)))
 }
