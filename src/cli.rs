@@ -2,6 +2,7 @@
 
 mod adapter;
 mod amount;
+mod catalog;
 mod completions;
 mod config;
 mod demo;
@@ -64,6 +65,7 @@ enum Command {
     Sinks(sinks::Args),
     Dlq(dlq::Args),
     Store(store::Args),
+    Catalog(catalog::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -119,8 +121,9 @@ impl Command {
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
+            Self::Catalog(args) => catalog::run(args, out),
             Self::Config(args) => config::run(args, environment, out),
-            Self::Demo(args) => demo::run(args, out).await,
+            Self::Demo(args) => demo::run(args, environment, out).await,
             Self::Completions(args) => completions::run(args, out),
         }
     }

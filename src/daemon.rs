@@ -74,6 +74,7 @@ pub struct Shutdown {
 pub struct Daemon {
     settings: Settings,
     store: Store,
+    sessions: Sessions,
     ingestor: Ingestor,
     tasks: Tasks,
 }
@@ -104,7 +105,7 @@ impl Daemon {
             let parts = Parts {
                 store: store.clone(),
                 ingest,
-                sessions,
+                sessions: sessions.clone(),
                 settings: settings.api.clone(),
                 prefixes: settings.subject_prefixes(),
                 sources,
@@ -114,12 +115,17 @@ impl Daemon {
                 api::serve(listener, parts, stop).await.map_err(|error| error.to_string())
             });
         }
-        Ok(Self { settings, store, ingestor, tasks })
+        Ok(Self { settings, store, sessions, ingestor, tasks })
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The sessions, for who writes some in this process.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Runs until it is told to end, or until a task fails; then drains.
@@ -144,7 +150,7 @@ impl Daemon {
 
     /// The stages, one behind the other, until the deadline or until it is forced.
     async fn drain(self, force: &CancellationToken) -> Result<(), Error> {
-        let Self { settings, store, ingestor, mut tasks } = self;
+        let Self { settings, store, sessions, ingestor, mut tasks } = self;
         let deadline = Instant::now() + settings.drain_deadline.0;
         let cut = async {
             tokio::select! {
@@ -169,7 +175,7 @@ impl Daemon {
         };
         let running: Vec<&str> = flushed.is_none().then_some("ingest").into_iter().collect();
         let running: Vec<String> = running.into_iter().map(str::to_owned).chain(tasks.abort().await).collect();
-        drop(store);
+        drop((store, sessions));
         match failures {
             None => Err(Error::Forced(running.join(", "))),
             Some(failures) if failures.is_empty() => Ok(()),

@@ -9,6 +9,7 @@ mod it {
     mod api;
     mod api_sessions;
     mod arrows;
+    mod catalog;
     mod cli;
     mod consumer;
     mod daemon;
@@ -23,6 +24,8 @@ mod it {
     mod recordings;
     mod sessions_run;
     mod session_follow;
+    mod session_follow;
+    mod sessions_run;
     mod sessions_store;
     mod source;
     mod source_faults;

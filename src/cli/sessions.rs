@@ -3,20 +3,25 @@
 mod close;
 mod diff;
 mod emit;
-mod follow;
+pub(super) mod follow;
 mod list;
 mod outlet;
+pub(super) mod pages;
 mod prune;
 mod record;
 mod replay;
 mod run;
 mod show;
 pub(super) mod view;
+pub(super) mod watching;
 
-use super::exit::Outcome;
+use super::exit::{Failure, Outcome};
 use super::out::Out;
 use super::reach;
+use crate::client::Reader;
 use crate::config::Environment;
+use crate::event::StreamId;
+use crate::store::SessionInfo;
 
 /// Record sessions; list, show, follow, replay and compare them.
 #[derive(Debug, clap::Args)]
@@ -61,11 +66,22 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
 #[derive(Debug, clap::Args)]
 struct Which {
     /// Its id, the beginning of it where that is unique, or `latest`.
-    #[arg(value_name = "ID", required_unless_present = "latest")]
+    #[arg(value_name = "ID", required_unless_present = "latest", value_parser = wanted)]
     id: Option<String>,
     /// The one that began last.
     #[arg(long, conflicts_with = "id")]
     latest: bool,
+}
+
+/// The session that is meant, as a whole.
+async fn one(reader: &Reader, which: &Which) -> Result<SessionInfo, Failure> {
+    // Its state is of no interest: that of the first event costs nothing.
+    Ok(reader.session(which.wanted(), Some(1)).await?.session)
+}
+
+/// An id, the beginning of one, or `latest`: all of them are made of what an id is made of.
+fn wanted(text: &str) -> Result<String, String> {
+    StreamId::new(text).map(|id| id.to_string()).map_err(|error| error.expected)
 }
 
 impl Which {

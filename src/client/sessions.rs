@@ -1,10 +1,11 @@
-//! Sessions over the API: the half that writes.
+//! Sessions: reading them from the API or from the store, and writing over the API.
 
+mod read;
 mod write;
 mod writer;
 
+pub use read::{Following, Shown};
 pub use write::{Answer, Line, Started};
-
 pub use writer::{Refusal, Refused, Settings, Tally, Writer};
 
 pub use crate::session::{End, Verdict};

@@ -12,30 +12,37 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::out::Out;
 use crate::config;
 use crate::deliver;
+use crate::event::Class;
 use crate::store::{Limit, Store};
 
+/// Processes and sessions go to a stream each.
+const STREAMS: usize = 2;
+
 /// Counts what is in the store, checks it, and tells what reached NATS.
-pub(super) fn summary(settings: &config::Store, nats_url: Option<&str>, out: &mut Out) -> Result<(), Failure> {
-    let store = Store::open(settings)?;
-    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+pub(super) fn summary(store: &Store, nats_url: Option<&str>, out: &mut Out) -> Result<(), Failure> {
+    let (mut kinds, mut session) = (BTreeMap::<String, u64>::new(), 0u64);
     let (mut from, end) = (store.range().start, store.range().end);
     while from < end {
         let page = store.log(from, Limit::events(1000))?;
         let Some(last) = page.last() else { break };
         from = last.offset + 1;
         for logged in &page {
-            *kinds.entry(logged.event.kind.to_string()).or_default() += 1;
+            match logged.event.session.class() {
+                Class::Session => session += 1,
+                _ => *kinds.entry(logged.event.kind.to_string()).or_default() += 1,
+            }
         }
     }
     let counts: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     out.line(format!("\n{} events: {}", kinds.values().sum::<u64>(), counts.join(", ")))?;
+    out.line(format!("and {session} of the session, which is drawn below."))?;
     let violated = store.check()?.violated;
     match violated {
         0 => out.line("The store holds every one of them, in order, without a gap: all invariants hold.")?,
         _ => return Err(Failure::says(Exit::Internal, format!("the store has {violated} violations"))),
     }
     if let Some(url) = nats_url.map(config::without_password) {
-        let left = undelivered(&store)?;
+        let left = undelivered(store)?;
         out.line(match left {
             0 => format!("All that go to NATS are at {url}."),
             left => format!("{left} of them are not at {url}: no answer, or not in time."),
@@ -51,9 +58,11 @@ pub(super) async fn delivered(store: &Store) {
     }
 }
 
-/// How many events the one sink has still to confirm; all, before it has confirmed any.
+/// How many events the slower of the two streams has still to confirm; all, before both have confirmed any.
 fn undelivered(store: &Store) -> Result<u64, Failure> {
-    Ok(deliver::at_rest(store)?.first().map_or(store.range().end, |sink| sink.lag_events))
+    let sinks = deliver::at_rest(store)?;
+    let lag = sinks.iter().map(|sink| sink.lag_events).max().filter(|_| sinks.len() == STREAMS);
+    Ok(lag.unwrap_or(store.range().end))
 }
 
 /// Whether a NATS server greets on the default port.
@@ -77,6 +86,7 @@ pub(super) fn explore(keep: Option<&Path>, out: &mut Out) -> Result<(), Failure>
     let dir = dir.display();
     out.line(format!("\nThe store is in {dir}. To explore it:"))?;
     out.line(format!("  watchpost events query --store {dir} -t crashed"))?;
+    out.line(format!("  watchpost sessions show latest --store {dir}"))?;
     out.line(format!("  watchpost events query --store {dir} -p restarts/fast --json"))?;
     out.line(format!("  watchpost store stats --store {dir}"))?;
     Ok(out.line(format!("  watchpost store check --store {dir}"))?)

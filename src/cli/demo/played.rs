@@ -104,6 +104,15 @@ pub(super) fn settings(args: &Args, place: &Place, players: &[Played]) -> Result
         })
     });
     Ok(Settings {
+        process_compose: players.iter().map(supervisor).collect(),
+        jetstream: jetstream.transpose()?,
+        ..empty(place)
+    })
+}
+
+/// The settings of a daemon that watches nothing and that nobody else can reach.
+pub(super) fn empty(place: &Place) -> Settings {
+    Settings {
         // What is thrown away need not survive a power cut.
         store: config::Store {
             dir: place.dir.clone(),
@@ -111,9 +120,7 @@ pub(super) fn settings(args: &Args, place: &Place, players: &[Played]) -> Result
             min_free: 16 << 20,
             ..config::Store::default()
         },
-        process_compose: players.iter().map(supervisor).collect(),
-        jetstream: jetstream.transpose()?,
         api: config::Api { listen: Listen::Off, ..config::Api::default() },
         ..Settings::default()
-    })
+    }
 }

@@ -33,13 +33,13 @@ pub(super) fn short(session: &str) -> &str {
 
 /// What happened.
 pub(super) fn text(event: &Event) -> String {
-    let (kind, data) = (event.kind.as_str(), event.data.get());
-    lifecycle(kind, data)
-        .or_else(|| plan(kind, data))
-        .or_else(|| level(kind, data))
-        .or_else(|| request(kind, data))
-        .or_else(|| files(kind, data))
-        .unwrap_or_else(|| unknown(kind, data))
+    told(event.kind.as_str(), event.data.get())
+}
+
+fn told(kind: &str, data: &str) -> String {
+    let known = lifecycle(kind, data).or_else(|| plan(kind, data)).or_else(|| level(kind, data));
+    let known = known.or_else(|| request(kind, data)).or_else(|| files(kind, data));
+    known.unwrap_or_else(|| unknown(kind, data))
 }
 
 fn lifecycle(kind: &str, data: &str) -> Option<String> {
@@ -90,13 +90,14 @@ fn plan(kind: &str, data: &str) -> Option<String> {
         }
         kind::DESCENDANT_CHECK_STARTED | kind::DESCENDANT_CHECK_PASSED => {
             let check: payload::DescendantCheckStarted = read(data).value;
-            let what = if kind == kind::DESCENDANT_CHECK_PASSED { "are there" } else { "are looked for" };
-            format!("{} what it needs of its descendants: {what}", node(&check.path, &check.node_id))
+            let passed = kind == kind::DESCENDANT_CHECK_PASSED;
+            let what = if passed { "nothing is missing below it" } else { "what is below it is checked" };
+            format!("{}: {what}", node(&check.path, &check.node_id))
         }
         kind::DESCENDANT_CHECK_FAILED => {
             let check: payload::DescendantCheckFailed = read(data).value;
             let missing = check.missing.map(|missing| list(&missing)).unwrap_or_default();
-            format!("{} lacks of its descendants{missing}", node(&check.path, &check.node_id))
+            format!("{}: missing below it{missing}", node(&check.path, &check.node_id))
         }
         kind::NODE_SKIPPED => {
             let skipped: payload::NodeSkipped = read(data).value;
@@ -222,7 +223,8 @@ fn files(kind: &str, data: &str) -> Option<String> {
         kind::SCAN_COMPLETED => {
             let scan: payload::ScanCompleted = read(data).value;
             let took = scan.duration_ms.map(|ms| format!(" in {}", ms_took(ms))).unwrap_or_default();
-            format!("scan completed: {} nodes{took}", number(scan.node_count))
+            let nodes = scan.node_count.map(|count| format!(": {}", things(count, "node"))).unwrap_or_default();
+            format!("scan completed{nodes}{took}")
         }
         kind::WATCH_STARTED => {
             let watch: payload::WatchStarted = read(data).value;
@@ -234,7 +236,8 @@ fn files(kind: &str, data: &str) -> Option<String> {
         }
         kind::BATCH_PROCESSED => {
             let batch: payload::BatchProcessed = read(data).value;
-            format!("{} changes processed, {} nodes affected", number(batch.event_count), number(batch.affected_nodes))
+            let of = |n: Option<u64>, thing| n.map_or_else(|| format!("- {thing}s"), |n| things(n, thing));
+            format!("{} processed, {} affected", of(batch.event_count, "change"), of(batch.affected_nodes, "node"))
         }
         _ => return None,
     })
@@ -306,4 +309,35 @@ fn about(request: &Option<Text<'_>>, attempt: Option<u64>) -> String {
     let request = request.as_ref().map(|request| format!(" for {request}")).unwrap_or_default();
     let attempt = attempt.filter(|attempt| *attempt > 1).map(|attempt| format!(", attempt {attempt}"));
     request + &attempt.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::Workload;
+    use crate::event::session::types;
+
+    #[test]
+    fn each_type_of_the_catalog_says_what_happened() {
+        let lines = types().iter().map(|kind| format!("{}: {}\n", kind.name, told(kind.name, kind.example)));
+        insta::assert_snapshot!(lines.collect::<String>());
+        for kind in types() {
+            assert!(!told(kind.name, "{}").starts_with(kind.name), "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn a_session_reads_as_a_story() {
+        let mut kinds = std::collections::BTreeSet::new();
+        let steps = Workload::default().steps().filter(|step| kinds.insert(step.kind));
+        insta::assert_snapshot!(steps.map(|step| told(step.kind, &step.data) + "\n").collect::<String>());
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_with_its_payload_and_no_wrong_field_spoils_a_line() {
+        assert_eq!(told("lunch", r#"{"at":12}"#), r#"lunch {"at":12}"#);
+        assert_eq!(told("lunch", &"é".repeat(300)).chars().count(), "lunch ".len() + UNKNOWN + 1);
+        let wrong = r#"{"path":7,"node_id":"n-1","error":"lost"}"#;
+        assert_eq!(told(kind::NODE_GENERATION_FAILED, wrong), "n-1 failed: lost");
+    }
 }

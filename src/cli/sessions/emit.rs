@@ -36,7 +36,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environment) -> Outcome {
     let event = event(&args.kind, &args.data)?;
     let session = session(args.session.as_ref(), environment)?;
-    let session = session.ok_or_else(|| Failure::says(Exit::Usage, "give --session ID, or set WATCHPOST_SESSION"))?;
+    let session =
+        session.ok_or_else(|| Failure::says(Exit::Usage, "give --session ID, or set WATCHPOST_SESSION"))?;
     let outlet = Outlet::new(reach, environment)?;
     let place = outlet.place(&session, environment);
     let line = Line::Event(event);
@@ -55,12 +56,10 @@ pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environm
 }
 
 /// The session that was named, else the one around.
-pub(super) fn session(
-    named: Option<&StreamId>,
-    environment: &Environment,
-) -> Result<Option<StreamId>, Failure> {
+pub(super) fn session(named: Option<&StreamId>, environment: &Environment) -> Result<Option<StreamId>, Failure> {
     let around = || environment.get("WATCHPOST_SESSION").filter(|id| !id.is_empty()).map(StreamId::new);
-    let around = || around().transpose().map_err(|error| Failure::says(Exit::Usage, format!("WATCHPOST_SESSION: {error}")));
+    let around =
+        || around().transpose().map_err(|error| Failure::says(Exit::Usage, format!("WATCHPOST_SESSION: {error}")));
     named.cloned().map_or_else(around, |id| Ok(Some(id)))
 }
 

@@ -1,8 +1,8 @@
 //! `watchpost sessions prune`: removes old sessions now.
 
 use super::super::exit::{Exit, Outcome};
-use super::super::out::{Out, table};
 use super::super::line::printable;
+use super::super::out::{Out, table};
 use super::super::reach;
 use crate::config::Environment;
 
@@ -28,7 +28,13 @@ pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environm
     }
     let row = |session: &crate::store::SessionInfo| {
         let end = session.end.map_or_else(|| "-".into(), |end| end.to_string());
-        vec![session.id.to_string(), session.start.to_string(), end, session.events.to_string(), printable(&session.command())]
+        vec![
+            session.id.to_string(),
+            session.start.to_string(),
+            end,
+            session.events.to_string(),
+            printable(&session.command()),
+        ]
     };
     let rows: Vec<Vec<String>> = sessions.iter().map(row).collect();
     if !rows.is_empty() {

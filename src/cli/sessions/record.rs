@@ -86,7 +86,8 @@ async fn feed(writer: &Writer, bad: &mut u64) -> Result<(), Failure> {
     let (mut input, mut lines, mut chunk) = (stdin(), Lines::default(), vec![0; CHUNK]);
     loop {
         let read = input.read(&mut chunk).await;
-        let length = read.map_err(|error| Failure::says(Exit::Unavailable, format!("the standard input: {error}")))?;
+        let length =
+            read.map_err(|error| Failure::says(Exit::Unavailable, format!("the standard input: {error}")))?;
         let mut ready = lines.feed(&chunk[..length]);
         if length == 0 {
             ready.extend(lines.finish());

@@ -1,10 +1,18 @@
 //! What is drawn of a session: pure functions from a state to lines.
 
 pub(in crate::cli) mod bar;
+pub(in crate::cli) mod calls;
+pub(in crate::cli) mod compare;
 pub(in crate::cli) mod gauges;
+pub(in crate::cli) mod list;
 pub(in crate::cli) mod outline;
+pub(in crate::cli) mod progress;
+pub(in crate::cli) mod spans;
+#[cfg(test)]
+pub(in crate::cli) mod testing;
 pub(in crate::cli) mod tree;
 pub(in crate::cli) mod waterfall;
+pub(in crate::cli) mod whole;
 
 use crate::cli::styled::Style;
 

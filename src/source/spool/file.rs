@@ -140,7 +140,9 @@ fn taken(spool: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for dir in [spool, &spool.join(super::ASIDE)] {
         match fs::read_dir(dir) {
-            Ok(files) => bytes += files.filter_map(|file| file.ok()?.metadata().ok()).map(|meta| meta.len()).sum::<u64>(),
+            Ok(files) => {
+                bytes += files.filter_map(|file| file.ok()?.metadata().ok()).map(|meta| meta.len()).sum::<u64>()
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

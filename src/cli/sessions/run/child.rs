@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
-use signal_hook::low_level::signal_name;
 use signal_hook::low_level::siginfo::Cause;
+use signal_hook::low_level::signal_name;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
