@@ -22,8 +22,6 @@ mod it {
     mod playback;
     mod readme;
     mod recordings;
-    mod sessions_run;
-    mod session_follow;
     mod session_follow;
     mod sessions_run;
     mod sessions_store;
