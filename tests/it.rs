@@ -24,6 +24,7 @@ mod it {
     mod recordings;
     mod session_follow;
     mod sessions_run;
+    mod sessions_shell;
     mod sessions_store;
     mod source;
     mod source_faults;
