@@ -3,11 +3,10 @@
 //! It reads from the cursor by pages, hands what the sink wants to it, and moves the cursor on the sink's own
 //! confirmation, never before. All waiting is here: exponential backoff with full jitter, what a destination
 //! said about when to come back, and a breaker that leaves a dead one alone. What is refused for good becomes
-//! a [`dead_letter`], durably, before the cursor moves over it. One delivery waits for no other.
+//! a dead letter, durably, before the cursor moves over it. One delivery waits for no other.
 
 mod breaker;
 mod cursor;
-pub mod dead_letter;
 mod page;
 mod retry;
 mod status;
@@ -25,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::breaker::Breaker;
-use self::dead_letter::DeadLetter;
 use self::page::{Page, Pages};
 use crate::backoff::Backoff;
+use crate::dead_letter::{self, DeadLetter};
 use crate::event::{Logged, Offset, Timestamp};
 use crate::sink::{self, Cursor, Refused, Sent, Sink};
 use crate::store::{self, Store, Write};
@@ -275,8 +274,8 @@ impl<S: Sink> Delivery<S> {
         DeadLetter {
             id: Uuid::now_v7(),
             kind: dead_letter::Kind::Delivery,
-            sink: self.name.to_string(),
-            offset,
+            sink: Some(self.name.to_string()),
+            offset: Some(offset),
             event,
             reason: refused.reason.clone(),
             time: Timestamp::now(),

@@ -5,6 +5,7 @@
 
 mod draft;
 pub mod id;
+pub mod input;
 pub mod process;
 mod publish;
 pub mod session;
@@ -12,6 +13,7 @@ pub mod severity;
 pub mod source;
 pub mod subject;
 pub mod time;
+pub mod trace;
 
 use std::sync::Arc;
 
@@ -21,9 +23,11 @@ use uuid::Uuid;
 
 pub use draft::{Draft, Invalid};
 pub use id::{Class, SenderId, StreamId};
+pub use input::Input;
 pub use severity::Severity;
 pub use subject::{Pattern, Subject};
 pub use time::Timestamp;
+pub use trace::Traceparent;
 
 /// The most bytes that one event may have as JSON.
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;

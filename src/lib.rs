@@ -27,8 +27,14 @@ pub mod config;
 // The log on disk, the truth, and the records beside it.
 pub mod store;
 
+// What was given up on, kept for a person to decide about.
+pub mod dead_letter;
+
 // The one way into the store: a bounded bus, and the threads behind it.
 pub mod ingest;
+
+// Sessions: the service through which their writers go.
+pub mod session;
 
 // A client of process-compose.
 pub mod process_compose;
@@ -48,7 +54,7 @@ pub mod nats;
 // A destination: the trait with its contract, and JetStream.
 pub mod sink;
 
-// The one loop that moves events from the log to a sink; dead letters.
+// The one loop that moves events from the log to a sink.
 pub mod deliver;
 
 // Reading events out of JetStream.

@@ -7,6 +7,7 @@ mod it {
     mod support;
 
     mod api;
+    mod api_sessions;
     mod arrows;
     mod cli;
     mod consumer;
@@ -19,6 +20,7 @@ mod it {
     mod playback;
     mod readme;
     mod recordings;
+    mod session_follow;
     mod sessions_store;
     mod source;
     mod source_faults;

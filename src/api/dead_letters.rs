@@ -5,7 +5,7 @@
 //! | `GET /api/dead-letters?kind=&sink=&limit=&after=` | a JSON array, the oldest first; the next page in `Link` |
 //! | `GET /api/dead-letters/stats` | how many, by kind and sink |
 //! | `GET /api/dead-letters/{id}` | one |
-//! | `POST /api/dead-letters/{id}/retry` | asks for one to be sent again |
+//! | `POST /api/dead-letters/{id}/retry` | asks for one to be sent again; 409 for a late event |
 //! | `POST /api/dead-letters/retry?kind=&sink=` | asks for all of them |
 //! | `DELETE /api/dead-letters/{id}` | throws one away; its event stays in the log |
 
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Error, Shared};
-use crate::deliver::dead_letter::{self, Count, DeadLetter, Filter, Kind, MAX_PAGE};
+use crate::dead_letter::{self, Count, DeadLetter, Filter, Kind, MAX_PAGE};
 use crate::event::{Invalid, Offset, Timestamp};
 use crate::store::Store;
 
@@ -31,9 +31,10 @@ pub struct Letter {
     pub id: Uuid,
     /// What was given up on.
     pub kind: Kind,
-    /// The sink that it was for.
-    pub sink: String,
-    /// What the destination said.
+    /// The sink that it was for; a late event was for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// What the destination said, or why it was late.
     pub reason: String,
     /// When it was given up, the last time.
     pub time: Timestamp,
@@ -41,8 +42,9 @@ pub struct Letter {
     pub attempts: u32,
     /// Whether a retry was asked for that did not happen yet.
     pub retrying: bool,
-    /// The event's place in the log.
-    pub offset: Offset,
+    /// The event's place in the log; a late event has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<Offset>,
     /// The event.
     pub event: Box<RawValue>,
 }
@@ -82,9 +84,7 @@ pub fn one(store: &Store, id: Uuid) -> Result<Letter, Error> {
 
 /// The parameters that choose letters, as the query part of a URL.
 pub fn to_query(filter: &Filter, after: Option<Uuid>, limit: Option<usize>) -> String {
-    let kind = filter.kind.map(|kind| match kind {
-        Kind::Delivery => "delivery".to_owned(),
-    });
+    let kind = filter.kind.map(|kind| kind.name().to_owned());
     let pairs = [
         ("kind", kind),
         ("sink", filter.sink.clone()),
@@ -107,7 +107,8 @@ fn parameters(query: Option<String>) -> Result<Parameters, Invalid> {
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match &*name {
             "kind" => {
-                parameters.filter.kind = Some(value.parse().map_err(|_| Invalid::new("kind", &value, "delivery"))?);
+                let kind = value.parse().map_err(|_| Invalid::new("kind", &value, "delivery or late"));
+                parameters.filter.kind = Some(kind?);
             }
             "sink" => parameters.filter.sink = Some(value.into_owned()),
             "after" => parameters.after = Some(id("after", &value)?),
@@ -174,6 +175,7 @@ pub(super) async fn discard(State(shared): State<Shared>, Path(text): Path<Strin
 impl From<dead_letter::Error> for Error {
     fn from(error: dead_letter::Error) -> Self {
         match error {
+            dead_letter::Error::Late(_) => Self::field(StatusCode::CONFLICT, "id", error.to_string()),
             dead_letter::Error::NotFound(_) => Self::field(StatusCode::NOT_FOUND, "id", error.to_string()),
             dead_letter::Error::Store(error) => error.into(),
         }

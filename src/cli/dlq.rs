@@ -9,13 +9,13 @@ use super::reach;
 use crate::api::dead_letters::Letter;
 use crate::client::Reader;
 use crate::config::Environment;
-use crate::deliver::dead_letter::{Count, Filter, Kind};
+use crate::dead_letter::{Count, Filter, Kind};
 use crate::event::Event;
 
 /// So many letters are read at a time.
 const PAGE: usize = 100;
 
-/// List, show, retry and discard dead letters: what a sink refused for good.
+/// List, show, retry and discard dead letters: what a sink refused for good, and events that came too late.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   watchpost dlq list --sink jetstream
@@ -76,7 +76,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Which {
-    /// Of this kind: delivery.
+    /// Of this kind: delivery, or late for events that came after their session had ended.
     #[arg(long)]
     kind: Option<Kind>,
     /// For this sink.
@@ -187,11 +187,15 @@ fn row(letter: &Letter) -> Vec<String> {
     vec![
         letter.id.to_string(),
         letter.time.to_string(),
-        letter.sink.clone(),
+        or_dash(&letter.sink).to_owned(),
         subject.unwrap_or_else(|_| "-".into()),
         letter.attempts.to_string(),
         format!("{retrying}{}", printable(&letter.reason)),
     ]
+}
+
+fn or_dash(sink: &Option<String>) -> &str {
+    sink.as_deref().unwrap_or("-")
 }
 
 fn stats(counts: &[Count], json: bool, out: &mut Out) -> Outcome {
@@ -203,10 +207,7 @@ fn stats(counts: &[Count], json: bool, out: &mut Out) -> Outcome {
     }
     let row = |count: &Count| {
         let Count { sink, letters, retrying, oldest, newest, .. } = count;
-        let kind = match count.kind {
-            Kind::Delivery => "delivery",
-        };
-        let cells = [kind, sink].map(str::to_owned).into_iter();
+        let cells = [count.kind.name(), or_dash(sink)].map(str::to_owned).into_iter();
         cells.chain([letters.to_string(), retrying.to_string(), oldest.to_string(), newest.to_string()]).collect()
     };
     let rows: Vec<Vec<String>> = counts.iter().map(row).collect();

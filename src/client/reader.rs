@@ -8,7 +8,7 @@ use crate::api;
 use crate::api::dead_letters::{self, Done, Letter, to_query};
 use crate::api::events::{self, Page, Row};
 use crate::api::filter::Filter;
-use crate::deliver::dead_letter::{self, Count};
+use crate::dead_letter::{self, Count};
 use crate::deliver::{self, Status};
 use crate::store::{self, Store};
 

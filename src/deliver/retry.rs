@@ -3,8 +3,8 @@
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::dead_letter::{self, DeadLetter};
 use super::{Delivery, LETTERS, Stuck, cursor};
+use crate::dead_letter::{self, DeadLetter};
 use crate::event::{Logged, Timestamp};
 use crate::sink::{self, Cursor, Sink};
 
@@ -29,7 +29,8 @@ impl<S: Sink> Delivery<S> {
     }
 
     async fn redeliver_some(&mut self, letters: &[DeadLetter]) -> Result<(), Stuck> {
-        let again = |letter: &DeadLetter| Logged { offset: letter.offset, event: letter.event.clone() };
+        let again =
+            |letter: &DeadLetter| Logged { offset: letter.offset.unwrap_or_default(), event: letter.event.clone() };
         let batch: Vec<Logged> = letters.iter().map(again).collect();
         let sent = self.send(&batch).await;
         let mut writes = Vec::new();

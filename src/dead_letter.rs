@@ -4,10 +4,13 @@
 //! marker beside it, `retry:{sink}:{id}`, which the sink's own loop takes up; so it can be asked for while
 //! no daemon runs, too.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event::{Event, Offset, Timestamp};
+use crate::event::{Draft, Event, Offset, Timestamp};
 use crate::store::{self, Store, Tree, Write};
 
 /// The most letters that one call reads.
@@ -19,15 +22,28 @@ pub const MAX_PAGE: usize = 1000;
 pub enum Kind {
     /// The delivery of an event to one sink.
     Delivery,
+    /// An event that came after its session had ended; it got no place in the log, and its seq is 0.
+    Late,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Delivery, Self::Late];
+
+    /// Its name in JSON and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Late => "late",
+        }
+    }
 }
 
 impl std::str::FromStr for Kind {
     type Err = String;
     fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "delivery" => Ok(Self::Delivery),
-            _ => Err(format!("expected delivery, found {word:?}")),
-        }
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == word);
+        found.ok_or_else(|| format!("expected delivery or late, found {word:?}"))
     }
 }
 
@@ -38,17 +54,19 @@ pub struct DeadLetter {
     pub id: Uuid,
     /// What was given up on.
     pub kind: Kind,
-    /// The sink that it was for.
-    pub sink: String,
-    /// The event's place in the log, from which it may have been pruned since.
-    pub offset: Offset,
+    /// The sink that it was for; a late event was for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// The event's place in the log, from which it may have been pruned since; a late event has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<Offset>,
     /// A copy of the event.
     pub event: Event,
-    /// What the destination said.
+    /// What the destination said, or why it was late.
     pub reason: String,
     /// When it was given up, the last time.
     pub time: Timestamp,
-    /// How often the destination refused it.
+    /// How often it was refused.
     pub attempts: u32,
     /// Whether a person asked for a retry that did not happen yet.
     #[serde(default)]
@@ -66,8 +84,7 @@ pub struct Filter {
 
 impl Filter {
     fn takes(&self, letter: &DeadLetter) -> bool {
-        self.kind.is_none_or(|kind| kind == letter.kind)
-            && self.sink.as_ref().is_none_or(|sink| *sink == letter.sink)
+        self.kind.is_none_or(|kind| kind == letter.kind) && (self.sink.is_none() || self.sink == letter.sink)
     }
 }
 
@@ -80,13 +97,14 @@ pub struct Page {
     pub next: Option<Uuid>,
 }
 
-/// How many letters there are for one sink.
+/// How many letters there are of one kind, for one sink.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Count {
     /// What was given up on.
     pub kind: Kind,
-    /// For which sink.
-    pub sink: String,
+    /// For which sink, where they are for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
     /// How many.
     pub letters: u64,
     /// How many of them wait for their retry.
@@ -103,6 +121,9 @@ pub enum Error {
     /// There is no such letter.
     #[error("there is no dead letter {0}")]
     NotFound(Uuid),
+    /// It is a late event: a retry would be refused again.
+    #[error("the dead letter {0} is an event that came after its session had ended: it can only be discarded")]
+    Late(Uuid),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -137,16 +158,20 @@ pub fn show(store: &Store, id: Uuid) -> Result<DeadLetter, Error> {
 /// Asks for a retry; the sink's loop does it, at once if it is told and within seconds if not.
 pub fn retry(store: &Store, id: Uuid) -> Result<(), Error> {
     let letter = show(store, id)?;
-    store.put_durable(&[mark(&letter)])?;
+    let mark = mark(&letter).ok_or(Error::Late(id))?;
+    store.put_durable(&[mark])?;
     Ok(())
 }
 
-/// Asks for a retry of all that the filter takes; answers how many.
+/// Asks for a retry of all that the filter takes and that can be sent again; answers how many.
 pub fn retry_all(store: &Store, filter: &Filter) -> Result<u64, Error> {
+    let mut marked = 0;
     each_page(store, filter, |letters| {
-        let writes: Vec<Write> = letters.iter().map(mark).collect();
+        let writes: Vec<Write> = letters.iter().filter_map(mark).collect();
+        marked += writes.len() as u64;
         store.put_durable(&writes)
-    })
+    })?;
+    Ok(marked)
 }
 
 /// Throws a letter away; the event stays in the log.
@@ -191,17 +216,16 @@ fn each_page(
     store: &Store,
     filter: &Filter,
     mut each: impl FnMut(&[DeadLetter]) -> Result<(), store::Error>,
-) -> Result<u64, Error> {
-    let (mut after, mut seen) = (None, 0);
+) -> Result<(), Error> {
+    let mut after = None;
     loop {
         let page = list(store, filter, after, SCAN)?;
         if !page.letters.is_empty() {
             each(&page.letters)?;
         }
-        seen += page.letters.len() as u64;
         match page.next {
             Some(next) => after = Some(next),
-            None => return Ok(seen),
+            None => return Ok(()),
         }
     }
 }
@@ -214,8 +238,9 @@ fn key(id: Uuid) -> String {
     id.to_string()
 }
 
-fn marker(sink: &str, id: Uuid) -> String {
-    format!("{RETRY}{sink}:{id}")
+/// The key of the mark; only what was for a sink can be sent again.
+fn marker(letter: &DeadLetter) -> Option<String> {
+    letter.sink.as_ref().map(|sink| format!("{RETRY}{sink}:{}", letter.id))
 }
 
 fn read(store: &Store, id: Uuid) -> Result<Option<DeadLetter>, store::Error> {
@@ -231,20 +256,55 @@ fn parse(key: &str, value: &[u8]) -> Option<DeadLetter> {
 }
 
 fn marked(store: &Store, letter: DeadLetter) -> Result<DeadLetter, store::Error> {
-    let marker = marker(&letter.sink, letter.id);
-    Ok(DeadLetter { retrying: store.get(Tree::DeadLetters, &marker)?.is_some(), ..letter })
+    let mark = marker(&letter).map(|marker| store.get(Tree::DeadLetters, &marker)).transpose()?;
+    Ok(DeadLetter { retrying: mark.flatten().is_some(), ..letter })
 }
 
-fn mark(letter: &DeadLetter) -> Write {
-    Write::put(Tree::DeadLetters, marker(&letter.sink, letter.id), *b"{}")
+fn mark(letter: &DeadLetter) -> Option<Write> {
+    Some(Write::put(Tree::DeadLetters, marker(letter)?, *b"{}"))
 }
 
-fn unmark(letter: &DeadLetter) -> Write {
-    Write::remove(Tree::DeadLetters, marker(&letter.sink, letter.id))
+fn unmark(letter: &DeadLetter) -> Option<Write> {
+    Some(Write::remove(Tree::DeadLetters, marker(letter)?))
+}
+
+/// The letter of an event that came after its session had ended; `observed` is when it came.
+pub fn late(draft: &Draft, observed: Timestamp) -> DeadLetter {
+    let Draft { ts, session, kind, subject, severity, origin, correlation_id, trace, hops, data, .. } =
+        draft.clone();
+    let id = draft.id.as_ref().map_or_else(Uuid::now_v7, |id| id.event_id(&session));
+    let reason = format!("the session {session} had ended");
+    let ts = ts.unwrap_or(observed);
+    let event = Event {
+        id,
+        ts,
+        observed,
+        session,
+        seq: 0,
+        kind,
+        subject,
+        severity,
+        origin,
+        correlation_id,
+        trace,
+        hops,
+        data,
+    };
+    DeadLetter {
+        id: Uuid::now_v7(),
+        kind: Kind::Late,
+        sink: None,
+        offset: None,
+        event,
+        reason,
+        time: observed,
+        attempts: 1,
+        retrying: false,
+    }
 }
 
 /// The write that keeps a letter.
-pub(super) fn keep(letter: &DeadLetter) -> Write {
+pub(crate) fn keep(letter: &DeadLetter) -> Write {
     let letter = DeadLetter { retrying: false, ..letter.clone() };
     // Strings, numbers and an event that was JSON before.
     let value = serde_json::to_vec(&letter).unwrap_or_default();
@@ -252,17 +312,17 @@ pub(super) fn keep(letter: &DeadLetter) -> Write {
 }
 
 /// The writes that keep a letter whose retry was refused again.
-pub(super) fn keep_again(letter: &DeadLetter) -> [Write; 2] {
-    [keep(letter), unmark(letter)]
+pub(crate) fn keep_again(letter: &DeadLetter) -> Vec<Write> {
+    [Some(keep(letter)), unmark(letter)].into_iter().flatten().collect()
 }
 
 /// The writes that take a letter away.
-pub(super) fn remove(letter: &DeadLetter) -> [Write; 2] {
-    [Write::remove(Tree::DeadLetters, key(letter.id)), unmark(letter)]
+pub(crate) fn remove(letter: &DeadLetter) -> Vec<Write> {
+    [Some(Write::remove(Tree::DeadLetters, key(letter.id))), unmark(letter)].into_iter().flatten().collect()
 }
 
 /// The letters of a sink whose retry was asked for, at most 64, in the order of the log.
-pub(super) fn due(store: &Store, sink: &str) -> Result<Vec<DeadLetter>, store::Error> {
+pub(crate) fn due(store: &Store, sink: &str) -> Result<Vec<DeadLetter>, store::Error> {
     let mut letters = Vec::new();
     for (key, _) in store.scan(Tree::DeadLetters, &format!("{RETRY}{sink}:"), None, SCAN)? {
         let id = key.rsplit(':').next().and_then(|id| id.parse().ok());
