@@ -22,6 +22,7 @@ mod it {
     mod readme;
     mod recordings;
     mod session_follow;
+    mod sessions_cli;
     mod sessions_run;
     mod sessions_store;
     mod source;

@@ -79,7 +79,8 @@ fn without_a_daemon_the_command_runs_as_if_alone_and_its_session_is_spooled() {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     child.stdin.take().expect("a pipe").write_all(b"in\n").expect("it reads");
     let output = child.wait_with_output().expect("a child");
-    let (out, err) = (String::from_utf8(output.stdout).expect("UTF-8"), String::from_utf8(output.stderr).expect("UTF-8"));
+    let (out, err) =
+        (String::from_utf8(output.stdout).expect("UTF-8"), String::from_utf8(output.stderr).expect("UTF-8"));
     assert_eq!(output.status.code(), Some(7), "{err}");
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[..2], ["out", "in"]);
@@ -99,7 +100,10 @@ fn without_a_daemon_the_command_runs_as_if_alone_and_its_session_is_spooled() {
     if let Some(revision) = revision.ok().filter(|output| output.status.success()) {
         assert_eq!(metadata["git_revision"], String::from_utf8_lossy(&revision.stdout).trim());
     }
-    assert_eq!((&end["status"], &end["exit_code"], &end["error"]), (&"failed".into(), &7.into(), &"exit code 7".into()));
+    assert_eq!(
+        (&end["status"], &end["exit_code"], &end["error"]),
+        (&"failed".into(), &7.into(), &"exit code 7".into())
+    );
     assert_eq!(spooled.len(), 2);
 }
 
@@ -112,7 +116,11 @@ fn the_exit_code_is_that_of_the_command() {
         assert_eq!(output.status.code(), Some(code), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         let end = spooled(dir.path())[1]["end"].clone();
         assert_eq!((&end["status"], &end["exit_code"]), (&status.into(), &code.into()), "{command:?}");
-        assert_eq!(end["error"].as_str().map(|text| text.split(':').next().unwrap_or_default()), error, "{command:?}");
+        assert_eq!(
+            end["error"].as_str().map(|text| text.split(':').next().unwrap_or_default()),
+            error,
+            "{command:?}"
+        );
     };
     check(&["true"], 0, "completed", None);
     check(&["sh", "-c", "exit 255"], 255, "failed", Some("exit code 255"));
@@ -200,7 +208,19 @@ fn what_the_terminal_sends_reaches_the_command_once_and_it_is_stopped_and_resume
     let script = "trap 'echo I''NT' INT; trap 'echo QU''IT; sleep 0.3; exit 5' QUIT; echo re''ady; \
                   while ! read line; do :; done; echo read $line; while :; do sleep 0.02; done";
     let mut command = Command::new("python3");
-    command.args(["-c", TERMINAL, env!("CARGO_BIN_EXE_watchpost"), "--log", "error", "sessions", "run", "--", "bash", "-c", script]);
+    command.args([
+        "-c",
+        TERMINAL,
+        env!("CARGO_BIN_EXE_watchpost"),
+        "--log",
+        "error",
+        "sessions",
+        "run",
+        "--",
+        "bash",
+        "-c",
+        script,
+    ]);
     for (name, value) in beside(dir.path(), &[]).get_envs() {
         command.env(name, value.expect("set"));
     }

@@ -211,7 +211,10 @@ async fn a_daemon_that_crashes_in_the_middle_again_and_again_takes_each_line_onc
 async fn what_cannot_be_taken_is_set_aside_with_its_reason_and_keeps_nothing_back() {
     let mut bench = Bench::new();
     let place = bench.place("a");
-    write(&place, [begin("a"), event(0), Line::Event("{no JSON".into()), Line::Event(r#"{"type":"Bad"}"#.into()), event(1)]);
+    write(
+        &place,
+        [begin("a"), event(0), Line::Event("{no JSON".into()), Line::Event(r#"{"type":"Bad"}"#.into()), event(1)],
+    );
     let mut file = std::fs::File::options().append(true).open(place.path()).expect("it is there");
     std::io::Write::write_all(&mut file, br#"{"type":"cut_o"#).expect("written");
     std::fs::write(bench.spool().join("no.id.jsonl"), "{}\n").expect("written");
