@@ -18,6 +18,7 @@ mod local;
 mod registry;
 pub mod replay;
 mod start;
+pub mod tail;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ mod it {
     mod support;
 
     mod api;
+    mod api_sessions;
     mod arrows;
     mod catalog;
     mod cli;
