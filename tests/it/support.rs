@@ -9,4 +9,5 @@ pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
 pub(crate) mod running;
+pub(crate) mod session;
 pub(crate) mod wait;
