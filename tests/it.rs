@@ -19,6 +19,7 @@ mod it {
     mod playback;
     mod readme;
     mod recordings;
+    mod session_fold;
     mod session_replay;
     mod sessions_store;
     mod source;

@@ -1,5 +1,4 @@
 mod contract;
-mod property;
 
 use super::*;
 use crate::event::session::kind;

@@ -5,8 +5,11 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
-use super::*;
-use crate::event::session::types;
+use watchpost::event::session::{kind, types};
+use watchpost::event::{Data, Draft, Kind, Severity, StreamId, Subject, Timestamp};
+use watchpost::session::replay::replay;
+use watchpost::state::session::{Fact, NodeStatus, NodeView, Session, View, rates};
+use watchpost::store::{Limit, Store, Submission};
 
 /// An event of a history.
 #[derive(Debug, Clone)]
@@ -55,6 +58,59 @@ fn fold(session: &mut Session, from: usize, history: &[Told]) {
     for (seq, told) in (from as u64 + 1..).zip(&history[from..]) {
         let ts = Timestamp::from_millis(told.ts);
         session.take(&Fact { seq, ts, kind: &told.kind, data: &told.data });
+    }
+}
+
+/// A history that the store takes: one session, which begins once and goes on.
+fn stored() -> impl Strategy<Value = Vec<Told>> {
+    let own = [kind::SESSION_STARTED, kind::SESSION_RESUMED, kind::SESSION_INTERRUPTED, kind::SESSION_ENDED];
+    let may = move |told: &Told| {
+        !own.contains(&told.kind.as_str())
+            && Kind::new(&told.kind).is_ok()
+            && serde_json::from_str::<Map<String, Value>>(&told.data).is_ok()
+    };
+    let begin = Told { ts: 0, kind: kind::SESSION_STARTED.into(), data: "{}".into() };
+    vec(told(), 0..60)
+        .prop_map(move |rest| std::iter::once(begin.clone()).chain(rest.into_iter().filter(may)).collect())
+}
+
+/// Writes a history, so many events a commit.
+fn write(store: &Store, id: &StreamId, history: &[Told], batch: usize) {
+    let draft = |told: &Told| {
+        let kind = Kind::new(&told.kind).expect("a type");
+        let subject = Subject::session(id, &kind).expect("a subject");
+        let data = Data::parse(told.data.clone()).expect("an object");
+        let ts = Some(Timestamp::from_millis(told.ts));
+        Draft { ts, ..Draft::new(id.clone(), kind, subject, Severity::Info, data) }
+    };
+    let (mut writer, flusher) = store.writer().expect("the writer");
+    for drafts in history.chunks(batch) {
+        let submission = Submission::events(drafts.iter().map(draft).collect());
+        writer.apply(&[submission]).expect("room").remove(0).expect("taken");
+    }
+    flusher.flush(writer.next_offset()).expect("durable");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_history_makes_the_same_state_live_and_in_a_replay(
+        history in stored(), batch in 1_usize..20, until in any::<Index>(),
+    ) {
+        let mut live = Session::default();
+        fold(&mut live, 0, &history);
+        let (store, id) = (Store::memory(), StreamId::new("s").expect("an id"));
+        write(&store, &id, &history, batch);
+        prop_assert_eq!(replay(&store, &id, None).expect("a state").hash(), live.hash());
+        let mut followed = Session::default();
+        for logged in store.stream(&id, 1, Limit::events(100)).expect("a page") {
+            followed.apply(&logged.event);
+        }
+        prop_assert_eq!(followed.hash(), live.hash());
+        let until = until.index(history.len());
+        let mut then = Session::default();
+        fold(&mut then, 0, &history[..until]);
+        prop_assert_eq!(replay(&store, &id, Some(until as u64)).expect("a state"), then);
     }
 }
 
