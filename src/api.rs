@@ -9,8 +9,9 @@
 //! | `GET /api/sinks` | how far each sink is, and how it fares |
 //! | `/api/dead-letters…` | what was given up on; see [`dead_letters`] |
 //! | `GET /api/health`, `GET /health` | how everything fares |
+//! | `/api/sessions…` | recording and reading sessions; see [`sessions`] |
 //!
-//! It never writes to the log, and each of its readers reads the store by itself, so a slow one delays nobody.
+//! Each of its readers reads the store by itself, so a slow one delays nobody.
 
 pub mod dead_letters;
 mod error;
@@ -21,6 +22,7 @@ mod guard;
 mod health;
 mod processes;
 mod server;
+pub mod sessions;
 mod sinks;
 mod sse;
 
@@ -32,10 +34,13 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config;
 use crate::deliver;
 use crate::event::Timestamp;
+use crate::ingest::Ingest;
+use crate::session::Sessions;
 use crate::source::process_compose::Status;
 use crate::store::Store;
 
@@ -44,12 +49,16 @@ pub use follow::Follower;
 pub use server::Listener;
 
 /// The most followers at one time.
-const MAX_FOLLOWERS: usize = 64;
+const MAX_FOLLOWERS: usize = 256;
 
 /// What the API tells of.
 pub struct Parts {
     /// The store.
     pub store: Store,
+    /// The way into it, which prunes too.
+    pub ingest: Ingest,
+    /// The sessions.
+    pub sessions: Sessions,
     /// Who may ask.
     pub settings: config::Api,
     /// What the subjects of processes begin with.
@@ -63,6 +72,8 @@ pub struct Parts {
 /// What every route has.
 struct Inner {
     store: Store,
+    ingest: Ingest,
+    sessions: Sessions,
     settings: config::Api,
     prefixes: Vec<String>,
     sources: Vec<(String, watch::Receiver<Status>)>,
@@ -70,6 +81,10 @@ struct Inner {
     processes: processes::Cache,
     started: Timestamp,
     followers: Arc<Semaphore>,
+    /// How fast each session may send.
+    rates: sessions::Rates,
+    /// Requests that send lines.
+    intakes: TaskTracker,
     shutdown: CancellationToken,
 }
 
@@ -77,9 +92,12 @@ type Shared = Arc<Inner>;
 
 /// Serves the API until `shutdown`; then lets requests that are being answered end, for at most 2 s.
 pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken) -> io::Result<()> {
-    let Parts { store, settings, prefixes, sources, sinks } = parts;
+    let Parts { store, ingest, sessions, settings, prefixes, sources, sinks } = parts;
     let shared = Arc::new(Inner {
         store,
+        ingest,
+        rates: sessions::Rates::new(sessions.settings().max_rate),
+        sessions,
         settings,
         prefixes,
         sources,
@@ -87,9 +105,14 @@ pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken
         processes: processes::Cache::default(),
         started: Timestamp::now(),
         followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+        intakes: TaskTracker::new(),
         shutdown: shutdown.clone(),
     });
-    server::serve(listener, router(shared), shutdown).await
+    let intakes = shared.intakes.clone();
+    let served = server::serve(listener, router(shared), shutdown).await;
+    intakes.close();
+    let _forced = tokio::time::timeout(server::GRACE, intakes.wait()).await;
+    served
 }
 
 fn router(shared: Shared) -> Router {
@@ -106,6 +129,7 @@ fn router(shared: Shared) -> Router {
         .route("/api/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/api/health", get(health::whole))
         .route("/health", get(health::bare))
+        .merge(sessions::routes())
         .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
         .method_not_allowed_fallback(|| async {
             Error::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")

@@ -25,6 +25,7 @@ use crate::config::{JetStream, Settings};
 use crate::deliver::{self, Delivery, Handle};
 use crate::event::Invalid;
 use crate::ingest::{Ingest, Ingestor};
+use crate::session::Sessions;
 use crate::sink::jetstream;
 use crate::source;
 use crate::source::process_compose::{Source, Status};
@@ -92,10 +93,17 @@ impl Daemon {
         if let Some(jetstream) = &settings.jetstream {
             sinks.push(deliver_to_jetstream(jetstream, &store, &mut tasks)?);
         }
+        let (sessions, keeper) = Sessions::start(store.clone(), ingest.clone(), settings.session.clone())?;
+        tasks.spawn("sessions", Stage::Sources, |stop| async move {
+            keeper.run(stop).await;
+            Ok(())
+        });
         let sources = watch_supervisors(&settings, &store, &ingest, &mut tasks)?;
         if let Some(listener) = listener {
             let parts = Parts {
                 store: store.clone(),
+                ingest,
+                sessions,
                 settings: settings.api.clone(),
                 prefixes: settings.subject_prefixes(),
                 sources,

@@ -5,6 +5,7 @@
 
 mod draft;
 pub mod id;
+pub mod input;
 pub mod process;
 mod publish;
 pub mod session;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 pub use draft::{Draft, Invalid};
 pub use id::{Class, SenderId, StreamId};
+pub use input::Input;
 pub use severity::Severity;
 pub use subject::{Pattern, Subject};
 pub use time::Timestamp;

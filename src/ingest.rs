@@ -6,8 +6,11 @@
 
 mod bus;
 mod ingestor;
+mod late;
+mod outage;
 mod pruning;
 mod tally;
+mod writing;
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ pub use ingestor::Ingestor;
 pub use tally::{Account, MAX_TOLD, Missed, Tally};
 
 use bus::{Bus, Reply};
+use late::Late;
 
 /// Why a submission was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +71,7 @@ impl From<store::Error> for Error {
 #[derive(Clone)]
 pub struct Ingest {
     bus: Arc<Bus>,
+    late: Late,
 }
 
 /// The answer that a submission will get once it is durable.
@@ -109,9 +114,10 @@ impl Ingest {
         self.when_room(Submission::events(vec![draft]), |submission| self.bus.post(submission, tally)).await
     }
 
-    /// How many events came after their session had ended.
+    /// How many events came after their session had ended, since it was started. Each is kept as a dead letter, the
+    /// first 10,000 at least.
     pub fn late(&self) -> u64 {
-        0
+        self.late.count()
     }
 
     async fn when_room<T>(

@@ -11,12 +11,16 @@
 
 mod end;
 mod error;
+pub mod follow;
 mod idempotency;
 mod keeper;
 mod local;
 mod registry;
 pub mod replay;
 mod start;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

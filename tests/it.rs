@@ -7,6 +7,7 @@ mod it {
     mod support;
 
     mod api;
+    mod api_sessions;
     mod arrows;
     mod cli;
     mod consumer;
@@ -20,6 +21,7 @@ mod it {
     mod readme;
     mod recordings;
     mod session_fold;
+    mod session_follow;
     mod session_replay;
     mod sessions_store;
     mod source;

@@ -1,7 +1,10 @@
 //! Errors as every route answers them: `{"error": {"field": …, "message": …}}`.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 
 use crate::event::Invalid;
 use crate::store;
@@ -16,17 +19,36 @@ pub struct Error {
     pub field: Option<&'static str>,
     /// What is wrong with it.
     pub message: String,
+    /// When it may go well, in seconds.
+    pub retry_after: Option<u64>,
 }
 
 impl Error {
     /// An error that names no field.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, field: None, message: message.into() }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { status, field: None, message: message.into(), retry_after }
+    }
+
+    /// Too much at once: it may go well after that time.
+    pub fn too_fast(wait: Duration, message: impl Into<String>) -> Self {
+        let retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
     }
 
     /// An error in a field, parameter or header.
     pub fn field(status: StatusCode, field: &'static str, message: impl Into<String>) -> Self {
         Self { field: Some(field), ..Self::new(status, message) }
+    }
+}
+
+impl Error {
+    /// As it stands in a body.
+    pub(super) fn json(&self) -> Value {
+        match self.field {
+            Some(field) => json!({ "field": field, "message": self.message }),
+            None => json!({ "message": self.message }),
+        }
     }
 }
 
@@ -50,20 +72,13 @@ impl From<store::Error> for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut error = serde_json::json!({ "message": self.message });
-        if let Some(field) = self.field {
-            error["field"] = field.into();
-        }
-        let mut response = (self.status, axum::Json(serde_json::json!({ "error": error }))).into_response();
+        let mut response = (self.status, axum::Json(json!({ "error": self.json() }))).into_response();
         let headers = response.headers_mut();
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

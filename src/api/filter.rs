@@ -148,7 +148,7 @@ pub fn process_pattern(prefix: &str, process: &str, kind: &str) -> String {
     }
 }
 
-fn time(field: &'static str, value: &str) -> Result<Timestamp, Invalid> {
+pub(super) fn time(field: &'static str, value: &str) -> Result<Timestamp, Invalid> {
     value.parse().map_err(|error: Invalid| Invalid { field, ..error })
 }
 
@@ -164,7 +164,7 @@ fn order(value: &str) -> Result<bool, Invalid> {
     }
 }
 
-fn limit(value: &str) -> Result<usize, Invalid> {
+pub(super) fn limit(value: &str) -> Result<usize, Invalid> {
     let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| Invalid::new("limit", value, format!("a whole number from 1 to {MAX_LIMIT}")))
 }

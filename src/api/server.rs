@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Listen;
 
 /// The most connections at one time; more wait in the system's queue.
-const MAX_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 1536;
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
 const MAX_HEAD: usize = 32 * 1024;
 /// How long a connection may take to end after it was told to.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// A bound listener.
 #[derive(Debug)]

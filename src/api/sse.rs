@@ -1,5 +1,7 @@
 //! `GET /api/events/sse`: events as they come.
 //!
+//! What all streams of server-sent events have in common stands here too.
+//!
 //! Each has its offset as its id, so that a reader that was cut off goes on behind it by `Last-Event-ID`; the
 //! first message is such an id alone, for the reader that is cut off before any event came.
 //! Where events that it has not seen were trimmed in the meantime, an event `gap` says so first.
@@ -12,7 +14,8 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::{Stream, stream};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -21,25 +24,55 @@ use super::filter::{Begin, Filter};
 use super::follow::Follower;
 use super::{Error, Shared};
 use crate::event::{Invalid, Offset};
+use crate::store;
 
 /// A comment is sent when nothing else was for so long.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After an error of the store a follower looks again so much later.
 const AGAIN: Duration = Duration::from_millis(500);
 
-struct Reader {
-    follower: Follower,
-    /// What is sent before the first event.
+/// What a stream of server-sent events is read from.
+pub(super) trait Source: Send + 'static {
+    /// The next message; `None` ends the stream. After an error it is asked again.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Event>, store::Error>> + Send;
+}
+
+/// One answer that is such a stream.
+struct Answer<S> {
+    source: S,
+    /// What is sent before anything that the source gives.
     first: VecDeque<Event>,
     shutdown: CancellationToken,
     _seat: OwnedSemaphorePermit,
+}
+
+/// Answers with what `first` has and then what the source gives, until it ends or the API does.
+///
+/// # Errors
+/// There are as many followers as there may be.
+pub(super) fn answer(
+    shared: &Shared,
+    first: impl IntoIterator<Item = Event>,
+    source: impl Source,
+) -> Result<Response, Error> {
+    let answer = Answer {
+        source,
+        first: first.into_iter().collect(),
+        shutdown: shared.shutdown.clone(),
+        _seat: seat(&shared.followers)?,
+    };
+    let stream = stream::unfold(answer, |mut answer| async move {
+        let event = answer.next().await?;
+        Some((Ok::<Event, Infallible>(event), answer))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 
 pub(super) async fn follow(
     State(shared): State<Shared>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
+) -> Result<Response, Error> {
     let filter = Filter::parse(&query.unwrap_or_default())?;
     if filter.newest_first || filter.after.is_some() {
         return Err(Invalid::new(
@@ -67,34 +100,29 @@ pub(super) async fn follow(
     query.after = from.max(range.start).checked_sub(1);
     let place = query.after.map(|last| Event::default().id(last.to_string()));
     let gap = (from < range.start).then(|| gap(from, range.start));
-    let reader = Reader {
-        follower: Follower::new(shared.store.clone(), query),
-        first: place.into_iter().chain(gap).collect(),
-        shutdown: shared.shutdown.clone(),
-        _seat: seat(&shared.followers)?,
-    };
-    let stream = stream::unfold(reader, |mut reader| async move {
-        let event = reader.next().await?;
-        Some((Ok(event), reader))
-    });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    let follower = Follower::new(shared.store.clone(), query);
+    answer(&shared, place.into_iter().chain(gap), follower)
 }
 
-impl Reader {
+impl Source for Follower {
+    async fn next(&mut self) -> Result<Option<Event>, store::Error> {
+        let row = Follower::next(self).await?.map(Row::new);
+        Ok(row.map(|row| Event::default().id(row.logged.offset.to_string()).data(row.json)))
+    }
+}
+
+impl<S: Source> Answer<S> {
     async fn next(&mut self) -> Option<Event> {
         if let Some(event) = self.first.pop_front() {
             return Some(event);
         }
         loop {
             let next = tokio::select! {
-                next = self.follower.next() => next,
+                next = self.source.next() => next,
                 () = self.shutdown.cancelled() => return None,
             };
             match next {
-                Ok(logged) => {
-                    let row = Row::new(logged?);
-                    return Some(Event::default().id(row.logged.offset.to_string()).data(row.json));
-                }
+                Ok(event) => return event,
                 Err(error) => {
                     tracing::warn!("a follower waits for the store: {error}");
                     tokio::time::sleep(AGAIN).await;
@@ -113,7 +141,8 @@ fn gap(from: Offset, first: Offset) -> Event {
     Event::default().event("gap").data(serde_json::json!({ "from": from, "until": first }).to_string())
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<Offset>, Invalid> {
+/// Where a reader that was cut off goes on: the id of the last message that it has seen.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Invalid> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
     let text = id.to_str().unwrap_or_default();
     text.parse()

@@ -104,6 +104,11 @@ fn hex(text: &str, digits: usize) -> Option<&str> {
     (text.len() == digits && text.bytes().all(plain)).then_some(text)
 }
 
+/// Whether a text is an id as W3C has them: so many hex digits in lower case, not all zero.
+pub(super) fn is_id(text: &str, digits: usize) -> bool {
+    hex(text, digits).is_some_and(|id| !is_zero(id))
+}
+
 fn is_zero(id: &str) -> bool {
     id.bytes().all(|digit| digit == b'0')
 }

@@ -48,16 +48,25 @@ impl Answer {
     }
 }
 
-#[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
     events: usize,
     bytes: usize,
     closed: bool,
+    /// Whether the writer waits to be woken: only then it is, as that costs a system call.
+    parked: bool,
     /// Set to wake the writer for another reason than a submission.
     nudged: bool,
     /// Who asks for sessions to be pruned.
     asked: Vec<Asked>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        // All of its room at once, so that nobody who sends pays for its growth.
+        let items = VecDeque::with_capacity(MAX_BUS_EVENTS);
+        Self { items, events: 0, bytes: 0, closed: false, parked: false, nudged: false, asked: Vec::new() }
+    }
 }
 
 #[derive(Default)]
@@ -110,9 +119,9 @@ impl Bus {
         queue.items.push_back(Item { submission: std::mem::take(submission), answer, events, bytes });
         queue.events += events;
         queue.bytes += bytes;
-        let first = queue.items.len() == 1;
+        let parked = std::mem::take(&mut queue.parked);
         drop(queue);
-        if first {
+        if parked {
             self.work.notify_one();
         }
         Ok(told)
@@ -133,8 +142,10 @@ impl Bus {
             if std::mem::take(&mut queue.nudged) {
                 return Taken::Nothing;
             }
+            queue.parked = true;
             let (woken, timeout) = self.work.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner);
             queue = woken;
+            queue.parked = false;
             if timeout.timed_out() && queue.items.is_empty() && !queue.closed {
                 return Taken::Nothing;
             }

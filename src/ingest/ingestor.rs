@@ -1,29 +1,26 @@
 //! The threads behind the bus: the writer, the flusher, and the one that keeps the index up.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::bus::{Answer, Bus, Item, Taken};
+use super::bus::{Answer, Bus};
+use super::late::Late;
+use super::outage::Outage;
 use super::pruning::Pruning;
+use super::writing::Writing;
 use super::{Error, Ingest};
-use crate::event::{Offset, Timestamp};
-use crate::store::{self, Flusher, Maintainer, Outcome, Pass, Store, Writer};
+use crate::event::{Offset, StreamId, Timestamp};
+use crate::store::{self, Flusher, Maintainer, Outcome, Pass, Store};
 
 /// So many batches may be applied and wait for the flusher.
 const AHEAD: usize = 4;
-/// The writer looks this often whether there is something to trim.
-const TRIM_EVERY: Duration = Duration::from_secs(10);
-/// With nothing to write, it looks this often whether the store is well and has room.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// After a failed attempt to open the store again, the next one waits so long.
-const REOPEN_EVERY: Duration = Duration::from_millis(500);
-/// While sessions are being pruned, the next piece waits so long where nothing is written.
-const PRUNE_ON: Duration = Duration::from_millis(2);
+/// Sessions are failed once commits have failed for so long, where nothing else is said.
+const FAILED_AFTER: Duration = Duration::from_secs(60);
 /// The index looks this often whether there is enough to do.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The index takes up what is left when the log has been at rest for so long.
@@ -32,9 +29,17 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// The name of the index's thread.
 const INDEX: &str = "watchpost-index";
 
-type Waiting = Vec<(Answer, Outcome)>;
+/// What was applied, and who is told when it is durable.
+pub(super) struct Applied {
+    pub(super) answer: Answer,
+    pub(super) outcome: Outcome,
+    /// The stream of its first event.
+    pub(super) stream: Option<StreamId>,
+}
 
-enum Message {
+pub(super) type Waiting = Vec<Applied>;
+
+pub(super) enum Message {
     /// Applied up to this offset.
     Applied(Offset, Waiting),
     /// The store was opened again: flushing makes sense again.
@@ -42,12 +47,35 @@ enum Message {
 }
 
 /// What the writer and the flusher know of each other.
-#[derive(Default)]
-struct Common {
+pub(super) struct Common {
     /// Batches handed to the flusher and not answered.
-    handed: AtomicUsize,
+    pub(super) handed: AtomicUsize,
     /// Why the last flush failed, until the store has been opened again.
-    failed: Mutex<Option<String>>,
+    pub(super) failed: Mutex<Option<String>>,
+    outage: Mutex<Outage>,
+}
+
+impl Common {
+    pub(super) fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers what was applied, once it is durable or known not to be.
+    pub(super) fn answer(&self, waiting: Waiting, error: Option<store::Error>) {
+        if let Some(error) = &error {
+            let streams = waiting.iter().filter(|applied| applied.outcome.is_ok());
+            let streams = streams.filter_map(|applied| applied.stream.as_ref());
+            self.outage().failed(&error.to_string(), streams, (Instant::now(), Timestamp::now()));
+        }
+        for Applied { answer, outcome, .. } in waiting {
+            answer.give(match (&error, outcome) {
+                // A refusal stands whatever became of the others.
+                (_, Err(refused)) => Err(refused.into()),
+                (Some(error), Ok(_)) => Err(Error::Unknown(error.to_string())),
+                (None, Ok(receipts)) => Ok(receipts),
+            });
+        }
+    }
 }
 
 /// The threads of ingest. Whoever starts it must drain it: dropped, it stops without waiting.
@@ -59,14 +87,25 @@ pub struct Ingestor {
 }
 
 impl Ingest {
-    /// Starts ingest on a store.
+    /// Starts ingest on a store, with the default of [`Ingest::start_with`].
     ///
     /// # Errors
     /// The end of the log cannot be read.
     pub fn start(store: &Store) -> Result<(Self, Ingestor), store::Error> {
+        Self::start_with(store, FAILED_AFTER)
+    }
+
+    /// Starts ingest on a store. When commits have failed for `failed_after`, the sessions that were refused
+    /// something meanwhile are failed by an `ingest_failed` event, once the store takes one.
+    ///
+    /// # Errors
+    /// The end of the log cannot be read.
+    pub fn start_with(store: &Store, failed_after: Duration) -> Result<(Self, Ingestor), store::Error> {
         let (writer, flusher) = store.writer()?;
         let bus = Arc::<Bus>::default();
-        let common = Arc::<Common>::default();
+        let late = Late::default();
+        let outage = Mutex::new(Outage::new(failed_after));
+        let common = Arc::new(Common { handed: AtomicUsize::new(0), failed: Mutex::default(), outage });
         let (hand, handed) = sync_channel(AHEAD);
         let (end, ended) = watch::channel(false);
         let stop_index = Arc::<AtomicBool>::default();
@@ -89,13 +128,14 @@ impl Ingest {
                 hand,
                 common,
                 bus: bus.clone(),
+                late: late.clone(),
                 broken: None,
                 pruning: Pruning::default(),
             };
             spawn("watchpost-write", guard, move || writing.run())
         };
         let threads = vec![write, flush, index];
-        Ok((Self { bus: bus.clone() }, Ingestor { bus, ended, threads, stop_index }))
+        Ok((Self { bus: bus.clone(), late }, Ingestor { bus, ended, threads, stop_index }))
     }
 }
 
@@ -154,157 +194,6 @@ impl Drop for Ingestor {
     }
 }
 
-/// The writer's thread.
-struct Writing {
-    writer: Writer,
-    flusher: Flusher,
-    hand: SyncSender<Message>,
-    common: Arc<Common>,
-    bus: Arc<Bus>,
-    /// Why the handle is lost, and when opening another one was last tried.
-    broken: Option<(String, Option<Instant>)>,
-    pruning: Pruning,
-}
-
-impl Writing {
-    fn run(mut self) {
-        let mut trimmed = Instant::now();
-        loop {
-            let wait = match &self.broken {
-                Some(_) => REOPEN_EVERY,
-                None if self.writer.is_pruning() => PRUNE_ON,
-                None => CHECK_EVERY,
-            };
-            let taken = self.bus.take(wait);
-            self.look_after();
-            match taken {
-                Taken::Batch(items) => self.write(items),
-                // Who asks for the store's health learns it from there, also while nobody sends.
-                Taken::Nothing if self.broken.is_none() => drop(self.writer.check_room()),
-                Taken::Nothing => {}
-                Taken::Closed => return,
-            }
-            if self.broken.is_none() && (trimmed.elapsed() >= TRIM_EVERY || self.writer.wants_trim()) {
-                trimmed = Instant::now();
-                self.trim();
-            }
-            if self.broken.is_none() {
-                self.prune();
-            }
-        }
-    }
-
-    /// Opens the store again where that is due.
-    fn look_after(&mut self) {
-        let failed = self.common.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if self.broken.is_none() {
-            self.broken = failed.or_else(|| self.writer.lost()).map(|reason| (reason, None));
-        }
-        let Some((reason, tried)) = &mut self.broken else { return };
-        // What was applied on the lost handle is answered by that handle: on the next one a flush would go
-        // well, whatever became of it.
-        let unanswered = self.common.handed.load(Ordering::Acquire) > 0;
-        if unanswered || tried.is_some_and(|tried| tried.elapsed() < REOPEN_EVERY) {
-            return;
-        }
-        *tried = Some(Instant::now());
-        match self.writer.recover(reason) {
-            Ok(()) => {
-                tracing::warn!(%reason, "the store was opened again after an I/O error");
-                self.broken = None;
-                *self.common.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                self.hand(Message::Recovered);
-            }
-            Err(error) => tracing::error!(%error, "the store cannot be opened again yet"),
-        }
-    }
-
-    fn write(&mut self, items: Vec<Item>) {
-        if let Some((reason, _)) = &self.broken {
-            return refuse(items, &Error::Recovering(reason.clone()));
-        }
-        let (submissions, answers): (Vec<_>, Vec<_>) = items.into_iter().map(|i| (i.submission, i.answer)).unzip();
-        match self.writer.apply(&submissions) {
-            Ok(outcomes) => self.applied(answers.into_iter().zip(outcomes).collect()),
-            Err(error) => {
-                if !matches!(error, store::Error::NoRoom(_)) {
-                    self.broken = Some((error.to_string(), None));
-                }
-                let error = Error::from(error);
-                answers.into_iter().for_each(|answer| answer.give(Err(error.clone())));
-            }
-        }
-    }
-
-    fn applied(&mut self, waiting: Waiting) {
-        let end = self.writer.next_offset();
-        // With nothing else to do, the way over the other thread would only cost time.
-        if self.common.handed.load(Ordering::Acquire) > 0 || !self.bus.is_empty() {
-            return self.hand(Message::Applied(end, waiting));
-        }
-        let done = self.flusher.flush(end);
-        if let Err(error) = &done {
-            self.broken = Some((error.to_string(), None));
-        }
-        answer(waiting, done.err());
-    }
-
-    fn hand(&self, message: Message) {
-        if matches!(message, Message::Applied(..)) {
-            self.common.handed.fetch_add(1, Ordering::AcqRel);
-        }
-        // The flusher ends only after this sender is gone, or by a panic, which ends the bus too.
-        let _ = self.hand.send(message);
-    }
-
-    /// Prunes a piece of the sessions that may go.
-    fn prune(&mut self) {
-        let asked = self.bus.take_asked();
-        if let Err(error) = self.pruning.stint(&mut self.writer, asked) {
-            self.broken = Some((error.to_string(), None));
-        }
-    }
-
-    fn trim(&mut self) {
-        let until = Instant::now() + Duration::from_millis(20);
-        loop {
-            match self.writer.trim(Timestamp::now()) {
-                // Over the budget, sessions go where nothing else can.
-                Ok(0) if self.writer.wants_trim() && !self.writer.is_pruning() => {
-                    if let Err(error) = self.writer.mark_for_budget() {
-                        self.broken = Some((error.to_string(), None));
-                    }
-                    return;
-                }
-                Ok(0) => return,
-                Ok(events) => tracing::debug!(events, "trimmed"),
-                Err(error) => {
-                    self.broken = Some((error.to_string(), None));
-                    return;
-                }
-            }
-            if Instant::now() >= until || !self.bus.is_empty() {
-                return;
-            }
-        }
-    }
-}
-
-fn refuse(items: Vec<Item>, error: &Error) {
-    items.into_iter().for_each(|item| item.answer.give(Err(error.clone())));
-}
-
-fn answer(waiting: Waiting, error: Option<store::Error>) {
-    for (answer, outcome) in waiting {
-        answer.give(match (&error, outcome) {
-            // A refusal stands whatever became of the others.
-            (_, Err(refused)) => Err(refused.into()),
-            (Some(error), Ok(_)) => Err(Error::Unknown(error.to_string())),
-            (None, Ok(receipts)) => Ok(receipts),
-        });
-    }
-}
-
 /// The flusher's thread: one flush for all that has been applied meanwhile.
 fn keep_flushing(
     handed: &Receiver<Message>,
@@ -324,7 +213,7 @@ fn keep_flushing(
                     batches += 1;
                 }
                 Message::Recovered => {
-                    answer(std::mem::take(&mut waiting), failed.take());
+                    common.answer(std::mem::take(&mut waiting), failed.take());
                     common.handed.fetch_sub(std::mem::take(&mut batches), Ordering::AcqRel);
                 }
             }
@@ -332,14 +221,17 @@ fn keep_flushing(
         if batches == 0 {
             continue;
         }
-        if failed.is_none()
-            && let Err(error) = flusher.flush(end)
-        {
-            *common.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-            failed = Some(error);
-            bus.nudge();
+        if failed.is_none() {
+            match flusher.flush(end) {
+                Ok(()) => common.outage().over(),
+                Err(error) => {
+                    *common.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                    failed = Some(error);
+                    bus.nudge();
+                }
+            }
         }
-        answer(waiting, failed.clone());
+        common.answer(waiting, failed.clone());
         common.handed.fetch_sub(batches, Ordering::AcqRel);
         index.unpark();
     }

@@ -1,59 +1,18 @@
 //! The HTTP API, as a client and as a stranger sees it.
 
-use std::time::Duration;
-
 use serde_json::Value;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use watchpost::api::Listener;
 use watchpost::api::events::Row;
 use watchpost::api::filter::{Begin, Filter};
-use watchpost::api::{self, Listener, Parts};
 use watchpost::client::{Client, Error, Followed};
-use watchpost::config::{Api, Listen, Secret};
+use watchpost::config::{self, Api, Listen, Secret};
 use watchpost::source::process_compose::Status;
 use watchpost::store::Store;
 
 use super::support::history::{Log, START};
-
-type Serving = (String, CancellationToken, JoinHandle<std::io::Result<()>>, watch::Sender<Status>);
-
-/// Serves a log; answers where, what stops it, its task, and what its source tells of itself.
-async fn serve(log: &Log, settings: &Api) -> Serving {
-    let listener = Listener::bind(&settings.listen).await.expect("it binds").expect("a listener");
-    let url = listener.url();
-    let shutdown = CancellationToken::new();
-    let (source, status) = watch::channel(Status::Up);
-    let parts = Parts {
-        store: log.store.clone(),
-        settings: settings.clone(),
-        prefixes: vec!["core.process".into()],
-        sources: vec![("main".into(), status)],
-        sinks: Vec::new(),
-    };
-    let task = tokio::spawn(api::serve(listener, parts, shutdown.clone()));
-    (url, shutdown, task, source)
-}
-
-struct Server {
-    log: Log,
-    url: String,
-    source: watch::Sender<Status>,
-    shutdown: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
-}
+use super::support::server::{self, Server};
 
 impl Server {
-    async fn start(settings: Api) -> Self {
-        let log = Log::on(Store::memory());
-        let (url, shutdown, task, source) = serve(&log, &settings).await;
-        Self { log, url, source, shutdown, task }
-    }
-
-    async fn local() -> Self {
-        Self::start(Api { listen: Listen::Tcp(([127, 0, 0, 1], 0).into()), ..Api::default() }).await
-    }
-
     /// A server with `count` events, each third of which is `crashed`, of the processes a, b, a, b…
     async fn with_events(count: u64) -> Self {
         let server = Self::local().await;
@@ -64,32 +23,12 @@ impl Server {
         server
     }
 
-    async fn get(&self, path: &str) -> reqwest::Response {
-        reqwest::get(format!("{}{path}", self.url)).await.expect("an answer")
-    }
-
-    async fn json(&self, path: &str) -> (u16, Value) {
-        let response = self.get(path).await;
-        (response.status().as_u16(), response.json().await.expect("JSON"))
-    }
-
     /// The offsets of the events that a query gives.
     async fn offsets(&self, query: &str) -> Vec<u64> {
         let (status, body) = self.json(&format!("/api/events?{query}")).await;
         assert_eq!(status, 200, "{body}");
         let events = body.as_array().expect("an array");
         events.iter().map(|event| event["offset"].as_u64().expect("an offset")).collect()
-    }
-
-    fn client(&self) -> Client {
-        Client::new(&self.url, None).expect("a client")
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        let served = tokio::time::timeout(Duration::from_secs(10), self.task).await;
-        served.expect("it stops").expect("no panic").expect("no error");
-        self.log.close();
     }
 }
 
@@ -320,7 +259,7 @@ async fn a_client_goes_on_where_it_was_when_the_daemon_is_back() {
     let client = Client::new(&format!("unix:{}", dir.path().join("w.sock").display()), None).expect("a client");
     let mut follow = client.follow(&Filter { from: Some(Begin::Start), ..Filter::default() });
     for life in 0..3 {
-        let (_, shutdown, task, _source) = serve(&log, &settings).await;
+        let served = server::serve(&log, &settings, &config::Session::default()).await;
         // What was committed while nobody served comes too, and nothing comes twice.
         let mut seen = Vec::new();
         while seen.len() < 2 - usize::from(life == 0) {
@@ -331,8 +270,8 @@ async fn a_client_goes_on_where_it_was_when_the_daemon_is_back() {
             }
         }
         assert_eq!(seen, if life == 0 { vec![0] } else { vec![2 * life - 1, 2 * life] });
-        shutdown.cancel();
-        task.await.expect("no panic").expect("no error");
+        served.shutdown.cancel();
+        served.task.await.expect("no panic").expect("no error");
         for n in 1..=2 {
             log.event(2 * life + n, "a", "started").await;
         }

@@ -9,5 +9,6 @@ pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
 pub(crate) mod running;
+pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod wait;

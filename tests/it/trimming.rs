@@ -7,8 +7,11 @@ use watchpost::config::{self, Listen};
 use watchpost::event::process::{ProcessData, ProcessState};
 use watchpost::event::{Data, Draft, Kind, Offset, Origin, Severity, StreamId, Subject, Timestamp};
 use watchpost::ingest::{self, Ingest};
+use watchpost::session::Sessions;
 use watchpost::state::process::Processes;
 use watchpost::store::{Disk, Limit, Store, Submission, Tree, Write};
+
+use super::support::log::Log;
 
 /// Event `n` of three processes that start, turn healthy, restart and end.
 fn draft(n: u64) -> Draft {
@@ -146,8 +149,14 @@ async fn the_processes_of_the_api_miss_nothing_that_was_trimmed_between_two_requ
     let listener = Listener::bind(&Listen::Tcp(([127, 0, 0, 1], 0).into())).await.expect("it binds");
     let listener = listener.expect("a listener");
     let client = Client::new(&listener.url(), None).expect("a client");
+    // The writer of this store is here; what the API would write goes elsewhere.
+    let elsewhere = Log::new();
+    let (other, ingest) = (elsewhere.store.clone(), elsewhere.ingest.clone());
+    let (sessions, _keeper) = Sessions::start(other, ingest, config::Session::default()).expect("a store");
     let parts = Parts {
         store: store.clone(),
+        ingest: elsewhere.ingest.clone(),
+        sessions,
         settings: config::Api::default(),
         prefixes: Vec::new(),
         sources: Vec::new(),
