@@ -22,9 +22,11 @@ mod it {
     mod playback;
     mod readme;
     mod recordings;
+    mod session_fold;
     mod session_follow;
     mod sessions_cli;
     mod sessions_run;
+    mod session_replay;
     mod sessions_store;
     mod source;
     mod source_faults;
