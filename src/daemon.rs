@@ -29,6 +29,7 @@ use crate::session::Sessions;
 use crate::sink::jetstream;
 use crate::source;
 use crate::source::process_compose::{Source, Status};
+use crate::source::spool::Spool;
 use crate::store::{self, Store};
 
 pub use notify::Notify;
@@ -98,6 +99,11 @@ impl Daemon {
         let (sessions, keeper) = Sessions::start(store.clone(), ingest.clone(), settings.session.clone())?;
         tasks.spawn("sessions", Stage::Sources, |stop| async move {
             keeper.run(stop).await;
+            Ok(())
+        });
+        let spool = Spool::new(settings.session.spool.clone(), sessions.clone());
+        tasks.spawn("spool", Stage::Sources, |stop| async move {
+            spool.run(stop).await;
             Ok(())
         });
         let sources = watch_supervisors(&settings, &store, &ingest, &mut tasks)?;

@@ -10,6 +10,7 @@ mod file;
 mod line;
 mod take;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,16 +36,18 @@ const MAX_FILES: usize = 10_000;
 pub struct Spool {
     dir: PathBuf,
     sessions: Sessions,
+    /// Locked while this daemon is the one that takes.
+    taker: Option<File>,
 }
 
 impl Spool {
     /// For that folder, which need not be there.
     pub fn new(dir: PathBuf, sessions: Sessions) -> Self {
-        Self { dir, sessions }
+        Self { dir, sessions, taker: None }
     }
 
     /// Runs until `stop`. What is wrong with a file is told in the log and keeps no other one back.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = String::new();
@@ -64,9 +67,23 @@ impl Spool {
         }
     }
 
+    /// Two daemons would take half of a session each.
+    fn be_alone(&mut self) -> Result<(), String> {
+        if self.taker.is_none() {
+            let lock = File::create(self.dir.join(TAKER)).map_err(|error| error.to_string())?;
+            lock.try_lock().map_err(|error| format!("another daemon may take it ({error})"))?;
+            self.taker = Some(lock);
+        }
+        Ok(())
+    }
+
     /// Takes what is there now, the oldest session first.
-    async fn look(&self, stop: &CancellationToken) -> Result<(), String> {
+    async fn look(&mut self, stop: &CancellationToken) -> Result<(), String> {
         let files = list(&self.dir).map_err(|error| error.to_string())?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.be_alone()?;
         let mut problem = None;
         for path in files {
             if stop.is_cancelled() {
@@ -86,6 +103,9 @@ impl Spool {
         problem.map_or(Ok(()), Err)
     }
 }
+
+/// The file by whose lock a daemon keeps others of this machine away.
+const TAKER: &str = "taker.lock";
 
 /// The files in the folder, the oldest id first; none where there is no folder.
 fn list(dir: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -121,6 +121,8 @@ pub(super) fn empty(place: &Place) -> Settings {
             ..config::Store::default()
         },
         api: config::Api { listen: Listen::Off, ..config::Api::default() },
+        // What waits for the user's own daemon is none of its business.
+        session: config::Session { spool: place.dir.join("spool"), ..config::Session::default() },
         ..Settings::default()
     }
 }
