@@ -9,6 +9,7 @@ mod it {
     mod api;
     mod api_sessions;
     mod arrows;
+    mod catalog;
     mod cli;
     mod consumer;
     mod daemon;
@@ -16,14 +17,20 @@ mod it {
     mod delivery;
     mod demo;
     mod jetstream;
+    mod jetstream_sessions;
     mod nats_auth;
     mod playback;
     mod readme;
     mod recordings;
+    mod session_fold;
     mod session_follow;
+    mod sessions_cli;
+    mod sessions_run;
+    mod session_replay;
     mod sessions_store;
     mod source;
     mod source_faults;
+    mod spool;
     mod store;
     mod trimming;
     mod watch;
