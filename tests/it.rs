@@ -15,6 +15,7 @@ mod it {
     mod dead_letters;
     mod delivery;
     mod demo;
+    mod fuzz;
     mod jetstream;
     mod nats_auth;
     mod playback;
