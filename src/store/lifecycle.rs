@@ -10,43 +10,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use self::stub::{SessionEnded, SessionStarted, kind, read};
 use super::engine::{Engine, Op, Tree};
 use super::write::Head;
 use super::{Error, Status, parts};
+use crate::event::session::{SessionEnded, SessionStarted, kind, read};
 use crate::event::{Data, Draft, Event, Invalid, Kind, Severity, StreamId, Subject, Timestamp, Trace};
-
-#[allow(missing_docs, unreachable_pub, dead_code)]
-pub(super) mod stub {
-    use serde::Deserialize;
-    use std::borrow::Cow;
-    pub mod kind {
-        pub const SESSION_STARTED: &str = "session_started";
-        pub const SESSION_ENDED: &str = "session_ended";
-        pub const SESSION_RESUMED: &str = "session_resumed";
-        pub const SESSION_INTERRUPTED: &str = "session_interrupted";
-        pub const INGEST_FAILED: &str = "ingest_failed";
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    pub struct SessionEnded<'a> {
-        pub status: Option<Cow<'a, str>>,
-        pub closed: Option<bool>,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    pub struct SessionStarted<'a> {
-        pub command: Option<Cow<'a, str>>,
-        pub command_summary: Option<Cow<'a, str>>,
-        pub name: Option<Cow<'a, str>>,
-    }
-    pub struct Read<T> {
-        pub value: T,
-    }
-    pub fn read<'a, T: Deserialize<'a> + Default>(data: &'a str) -> Read<T> {
-        Read { value: serde_json::from_str(data).unwrap_or_default() }
-    }
-}
 
 /// The most characters of a command that the list keeps.
 const MAX_COMMAND: usize = 200;

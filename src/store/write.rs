@@ -15,6 +15,7 @@ use super::runs;
 use super::shared::Shared;
 use super::trimmed::Trimmed;
 use super::{Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, read, side};
+use crate::event::session::kind::INGEST_FAILED;
 use crate::event::{Class, Draft, Event, Invalid, Offset, StreamId, Timestamp};
 
 /// So many streams' heads are kept in memory; the others are read again when they are written to.
@@ -306,7 +307,7 @@ impl Writer {
         let head = self.head(engine, &draft.session)?;
         match lifecycle::turn(head, draft) {
             Ok(Turn::To(status)) => head.status = status,
-            Ok(_) if draft.kind.as_str() != lifecycle::stub::kind::INGEST_FAILED => return Ok(Ok(())),
+            Ok(_) if draft.kind.as_str() != INGEST_FAILED => return Ok(Ok(())),
             Ok(_) => {}
             Err(wrong) => return Ok(Err(wrong)),
         }

@@ -52,7 +52,7 @@ async fn what_was_acknowledged_is_there_after_it_is_opened_again() {
     let store = Store::open(&settings).expect("a new store");
     let (ingest, ingestor) = start(&store);
     for n in 0..500 {
-        let receipt = submit(&ingest, draft(["proc-a-1", "proc-b-1", "s"][n as usize % 3], "started", n))
+        let receipt = submit(&ingest, draft(["proc-a-1", "proc-b-1", "hub-s"][n as usize % 3], "started", n))
             .await
             .expect("room");
         assert_eq!((receipt.offset, receipt.seq), (n, n / 3 + 1));
@@ -84,7 +84,7 @@ async fn a_large_event_is_stored_in_parts_and_a_larger_one_is_refused() {
     let (ingest, ingestor) = start(&store);
     let sized = |bytes: usize| {
         let data = Data::from_value(&serde_json::json!({ "n": 1, "text": "x".repeat(bytes) })).expect("an object");
-        Draft { data, ..draft("s", "big", 1) }
+        Draft { data, ..draft("hub-s", "big", 1) }
     };
     for bytes in [2_000, 5_990, 6_100, 13_000, 64_000, 65_000] {
         submit(&ingest, sized(bytes)).await.expect("room");
@@ -103,18 +103,19 @@ async fn the_same_id_again_gets_the_first_answer_and_other_content_a_conflict() 
     let disk = Disk::default();
     let mut store = Store::on(&disk).expect("a store");
     let (mut ingest, mut ingestor) = start(&store);
-    let first = submit(&ingest, with_id("a", draft("s", "started", 1))).await.expect("room");
+    let first = submit(&ingest, with_id("a", draft("hub-s", "started", 1))).await.expect("room");
     for round in 0..3 {
-        let again = submit(&ingest, with_id("a", draft("s", "started", 1))).await.expect("known");
+        let again = submit(&ingest, with_id("a", draft("hub-s", "started", 1))).await.expect("known");
         assert_eq!(again, Receipt { duplicate: true, ..first });
-        let other = submit(&ingest, with_id("a", draft("s", "started", 2))).await.expect_err("other content");
+        let other = submit(&ingest, with_id("a", draft("hub-s", "started", 2))).await.expect_err("other content");
         assert!(matches!(other, ingest::Error::Refused(Refused::Conflict { field: "ts", .. })), "{other}");
         let origin = Origin { host: Some("another".into()), ..Origin::default() };
-        let other = with_id("a", Draft { origin, ..draft("s", "started", 1) });
+        let other = with_id("a", Draft { origin, ..draft("hub-s", "started", 1) });
         let other = submit(&ingest, other).await.expect_err("another origin");
         assert!(matches!(other, ingest::Error::Refused(Refused::Conflict { field: "origin", .. })), "{other}");
-        let elsewhere =
-            submit(&ingest, with_id("a", draft(&format!("t{round}"), "started", 1))).await.expect("another stream");
+        let elsewhere = submit(&ingest, with_id("a", draft(&format!("hub-t{round}"), "started", 1)))
+            .await
+            .expect("another stream");
         assert!(!elsewhere.duplicate);
         ingestor.drain().expect("a quiet end");
         store = Store::on(&disk).expect("the same store");
@@ -125,7 +126,7 @@ async fn the_same_id_again_gets_the_first_answer_and_other_content_a_conflict() 
         let drafts = (0..1000).map(|n| with_id(&format!("{chunk}-{n}"), draft("u", "started", n))).collect();
         ingest.submit(Submission::events(drafts)).await.expect("room");
     }
-    let again = submit(&ingest, with_id("a", draft("s", "started", 1))).await.expect("known");
+    let again = submit(&ingest, with_id("a", draft("hub-s", "started", 1))).await.expect("known");
     assert_eq!(again, Receipt { duplicate: true, ..first });
     let again = submit(&ingest, with_id("7-5", draft("u", "started", 5))).await.expect("known");
     assert!(again.duplicate);
@@ -138,7 +139,7 @@ async fn a_submission_is_stored_whole_or_not_at_all() {
     let (ingest, _ingestor) = start(&store);
     let writes = vec![Write::put(Tree::Snapshots, "main/a", "{}")];
     let big = Data::from_value(&serde_json::json!({ "text": "x".repeat(70_000) })).expect("an object");
-    let drafts = vec![draft("s", "started", 1), Draft { data: big, ..draft("s", "started", 2) }];
+    let drafts = vec![draft("hub-s", "started", 1), Draft { data: big, ..draft("hub-s", "started", 2) }];
     let error = ingest
         .submit(Submission { writes: writes.clone(), ..Submission::events(drafts) })
         .await
@@ -146,7 +147,7 @@ async fn a_submission_is_stored_whole_or_not_at_all() {
     assert!(matches!(error, ingest::Error::Refused(Refused::Invalid { index: 1, .. })), "{error}");
     assert_eq!(store.get(Tree::Snapshots, "main/a"), Ok(None));
     let receipts = ingest
-        .submit(Submission { writes, ..Submission::events(vec![draft("s", "started", 3)]) })
+        .submit(Submission { writes, ..Submission::events(vec![draft("hub-s", "started", 3)]) })
         .await
         .expect("room");
     assert_eq!((receipts[0].offset, receipts[0].seq), (0, 1));
@@ -166,7 +167,7 @@ async fn a_query_finds_what_a_filter_over_everything_finds() {
     let disk = Disk::default();
     let store = Store::on(&disk).expect("a store");
     let (ingest, ingestor) = start(&store);
-    let streams = ["proc-a-1", "proc-b-1", "proc-c-1", "s"];
+    let streams = ["proc-a-1", "proc-b-1", "proc-c-1", "hub-s"];
     for round in 0..4u64 {
         let one = |n: u64| {
             draft(streams[(n * n) as usize % 4], ["started", "stopped", "crashed"][n as usize % 3], round * 750 + n)
@@ -187,7 +188,7 @@ async fn a_query_finds_what_a_filter_over_everything_finds() {
             Some("nothing.*"),
         ] {
             for kinds in [vec![], vec!["crashed"], vec!["crashed", "stopped"]] {
-                for session in [None, Some("s"), Some("proc-b-1"), Some("none")] {
+                for session in [None, Some("hub-s"), Some("proc-b-1"), Some("none")] {
                     for (since, until) in
                         [(None, None), (Some(100), Some(2500)), (Some(2990), None), (None, Some(3))]
                     {
@@ -247,8 +248,8 @@ async fn an_event_is_found_by_its_id() {
     let (ingest, _ingestor) = start(&store);
     let mut ids = HashSet::new();
     for n in 0..300 {
-        let own = submit(&ingest, draft("s", "started", n)).await.expect("room");
-        let sent = submit(&ingest, with_id(&format!("x{n}"), draft("s", "started", n))).await.expect("room");
+        let own = submit(&ingest, draft("hub-s", "started", n)).await.expect("room");
+        let sent = submit(&ingest, with_id(&format!("x{n}"), draft("hub-s", "started", n))).await.expect("room");
         ids.extend([(own.id, own.offset), (sent.id, sent.offset)]);
     }
     for (id, offset) in ids {
@@ -263,7 +264,7 @@ async fn an_export_imported_is_the_same_store() {
     let store = Store::on(&disk).expect("a store");
     let (ingest, _ingestor) = start(&store);
     for n in 0..700u64 {
-        submit(&ingest, with_id(&n.to_string(), draft(["proc-a-1", "s"][n as usize % 2], "started", n)))
+        submit(&ingest, with_id(&n.to_string(), draft(["proc-a-1", "hub-s"][n as usize % 2], "started", n)))
             .await
             .expect("room");
     }
@@ -280,7 +281,7 @@ async fn an_export_imported_is_the_same_store() {
     let error = copy.import(&mut export.as_slice()).expect_err("not empty").to_string();
     assert!(error.contains("empty store"), "{error}");
     let (ingest, ingestor) = start(&copy);
-    let again = submit(&ingest, with_id("3", draft("s", "started", 3))).await.expect("known");
+    let again = submit(&ingest, with_id("3", draft("hub-s", "started", 3))).await.expect("known");
     assert!(again.duplicate);
     ingestor.drain().expect("a quiet end");
     drop((copy, ingest));
@@ -313,14 +314,14 @@ async fn an_io_error_loses_nothing_acknowledged_and_changes_no_seq() {
         let disk = Disk::default();
         let store = Store::on(&disk).expect("a store");
         let (ingest, ingestor) = start(&store);
-        submit(&ingest, with_id("1", draft("s", "started", 1))).await.expect("room");
+        submit(&ingest, with_id("1", draft("hub-s", "started", 1))).await.expect("room");
         disk.fail(failing);
-        let error = submit(&ingest, with_id("2", draft("s", "started", 2))).await.expect_err("the disk fails");
+        let error = submit(&ingest, with_id("2", draft("hub-s", "started", 2))).await.expect_err("the disk fails");
         assert!(matches!(error, ingest::Error::Unknown(_)), "{error}");
         assert!(error.is_retryable());
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
         let receipt = loop {
-            match submit(&ingest, with_id("2", draft("s", "started", 2))).await {
+            match submit(&ingest, with_id("2", draft("hub-s", "started", 2))).await {
                 Ok(receipt) => break receipt,
                 Err(error) => assert!(error.is_retryable() && tokio::time::Instant::now() < deadline, "{error}"),
             }
@@ -357,12 +358,12 @@ async fn without_room_commits_are_refused_before_anything_is_touched() {
     let store = Store::on(&disk).expect("a store");
     let (ingest, _ingestor) = start(&store);
     disk.set_free(Some(1000));
-    let error = submit(&ingest, draft("s", "started", 1)).await.expect_err("no room");
+    let error = submit(&ingest, draft("hub-s", "started", 1)).await.expect_err("no room");
     assert!(matches!(&error, ingest::Error::NoRoom(reason) if reason.contains("min_free")), "{error}");
     assert!(matches!(store.health(), watchpost::store::Health::Full(_)));
     assert_eq!(disk.unflushed(), 0);
     disk.set_free(None);
-    let receipt = submit(&ingest, draft("s", "started", 1)).await.expect("room");
+    let receipt = submit(&ingest, draft("hub-s", "started", 1)).await.expect("room");
     assert_eq!((receipt.offset, receipt.seq), (0, 1));
     assert_eq!(store.health(), watchpost::store::Health::Ok);
 }
@@ -401,9 +402,11 @@ async fn old_events_are_trimmed_once_every_required_sink_has_them() {
     let disk = Disk::default();
     let store = Store::on(&disk).expect("a store");
     let (mut writer, flusher) = store.writer().expect("the writer");
+    let kind = |n| if n == 0 { "session_started" } else { "started" };
     for n in 0..200u64 {
-        let drafts =
-            (0..10).map(|i| draft(["proc-a-1", "s"][(n % 10 == 0) as usize], "started", n * 10 + i)).collect();
+        let drafts = (0..10)
+            .map(|i| draft(["proc-a-1", "the-session"][(n % 10 == 0) as usize], kind(n * 10 + i), n * 10 + i))
+            .collect();
         writer.apply(&[Submission::events(drafts)]).expect("room").remove(0).expect("taken");
         flusher.flush(writer.next_offset()).expect("durable");
         if n % 50 == 49 {
@@ -428,7 +431,7 @@ async fn old_events_are_trimmed_once_every_required_sink_has_them() {
     clean(&store);
     let left = store.log(0, Limit::events(1000)).expect("a page");
     assert_eq!(left.len(), 200);
-    assert!(left.iter().all(|logged| logged.event.session.as_str() == "s"));
+    assert!(left.iter().all(|logged| logged.event.session.as_str() == "the-session"));
     writer
         .apply(&[Submission::events(vec![draft("proc-a-1", "started", 1)])])
         .expect("room")
@@ -456,7 +459,7 @@ fn readers_miss_nothing_while_records_are_packed() {
         })
         .collect();
     for n in 0..6000u64 {
-        let one = Submission::events(vec![draft(["proc-a-1", "s"][n as usize % 2], "started", n)]);
+        let one = Submission::events(vec![draft(["proc-a-1", "hub-s"][n as usize % 2], "started", n)]);
         writer.apply(&[one]).expect("room").remove(0).expect("taken");
         if n % 10 == 9 {
             flusher.flush(writer.next_offset()).expect("durable");

@@ -108,6 +108,8 @@ async fn the_disk_budget_is_held_by_trimming_and_a_store_that_cannot_be_trimmed_
     assert!(stats.live_bytes * 26 / 10 <= max_bytes, "{stats:?}");
     assert_eq!(store.check().expect("a check").violations, Vec::<String>::new());
     let session = |n| Draft { session: StreamId::new("a-session").expect("an id"), ..draft(n) };
+    let start = Draft { kind: Kind::new("session_started").expect("a type"), ..session(0) };
+    submit(&ingest, vec![start]).await.expect("room");
     let refused = loop {
         if let Err(error) = submit(&ingest, (0..100).map(session).collect()).await {
             break error.to_string();
