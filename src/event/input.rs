@@ -19,12 +19,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-
 use uuid::Uuid;
 
 use super::trace::{Traceparent, is_id};
 use super::{
-    Data, Draft, Invalid, Kind, MAX_HOPS, Origin, SenderId, Severity, StreamId, Subject, Timestamp, Trace,
+    Data, Draft, Invalid, Kind, MAX_HOPS, Origin, SenderId, Severity, StreamId, Subject, Timestamp, Trace, session,
 };
 
 /// The most bytes of a severity that Watchpost does not know.
@@ -91,12 +90,13 @@ impl Input {
     ///
     /// # Errors
     /// It names another session, or is larger than an event may be.
-    pub fn into_draft(self, session: &StreamId, fallback: Option<SenderId>) -> Result<Draft, Invalid> {
-        if let Some(other) = self.session.filter(|other| other != session) {
-            return Err(Invalid::new("session", other.as_str(), format!("{session}, which is written to")));
+    pub fn into_draft(self, of: &StreamId, fallback: Option<SenderId>) -> Result<Draft, Invalid> {
+        if let Some(other) = self.session.filter(|other| other != of) {
+            return Err(Invalid::new("session", other.as_str(), format!("{of}, which is written to")));
         }
-        let severity = self.severity.unwrap_or_else(|| Severity::Info);
-        let subject = Subject::session(session, &self.kind)?;
+        let severity =
+            self.severity.unwrap_or_else(|| session::severity(self.kind.as_str(), self.data.get()));
+        let subject = Subject::session(of, &self.kind)?;
         let draft = Draft {
             id: self.id.or(fallback),
             ts: self.ts,
@@ -104,7 +104,7 @@ impl Input {
             correlation_id: self.correlation_id,
             trace: self.trace,
             hops: self.hops,
-            ..Draft::new(session.clone(), self.kind, subject, severity, self.data)
+            ..Draft::new(of.clone(), self.kind, subject, severity, self.data)
         };
         draft.validate()?;
         Ok(draft)
@@ -256,9 +256,9 @@ fn hops(value: &RawValue) -> Result<u8, Invalid> {
     hops.ok_or_else(|| Invalid::new("hops", value.get(), format!("a whole number from 0 to {MAX_HOPS}")))
 }
 
-/// The payload as it was written, but on one line: a line break can only stand between its tokens, and an event
-/// is one line wherever lines are counted.
-fn data(value: &RawValue) -> Result<Data, Invalid> {
+/// A payload as it was written, but on one line: a line break can only stand between its tokens, and an event is
+/// one line wherever lines are counted.
+pub(crate) fn data(value: &RawValue) -> Result<Data, Invalid> {
     let json = value.get();
     Data::parse(if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ") } else { json.to_owned() })
 }
