@@ -5,7 +5,7 @@ use watchpost::event::{Draft, Event, StreamId};
 use watchpost::source::jsonl::{Line, Lines};
 
 /// The first byte tells into what pieces the rest, the body, is cut.
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Some((size, body)) = bytes.split_first() else { return };
     let whole = lines([body]);
     assert_eq!(lines(body.chunks(usize::from(*size).max(1))), whole);

@@ -7,7 +7,7 @@ use watchpost::event::Data;
 use watchpost::event::session::{Type, severity, types};
 
 /// The first byte chooses the type, the rest is the payload.
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Some((first, data)) = bytes.split_first() else { return };
     let Ok(data) = std::str::from_utf8(data) else { return };
     let known = &types()[usize::from(*first) % types().len()];
