@@ -94,8 +94,7 @@ impl Input {
         if let Some(other) = self.session.filter(|other| other != of) {
             return Err(Invalid::new("session", other.as_str(), format!("{of}, which is written to")));
         }
-        let severity =
-            self.severity.unwrap_or_else(|| session::severity(self.kind.as_str(), self.data.get()));
+        let severity = self.severity.unwrap_or_else(|| session::severity(self.kind.as_str(), self.data.get()));
         let subject = Subject::session(of, &self.kind)?;
         let draft = Draft {
             id: self.id.or(fallback),

@@ -65,14 +65,14 @@ pub(super) static TYPES: [Type; 32] = [
         kind::DESCENDANT_CHECK_FAILED,
         Group::ContextGenerate,
         Severity::Warning,
-        "log record; event on the root span",
+        "log record on the root span",
         r#"{"plan_id":"plan-7","node_id":"n-12","path":"src/store","missing":["src/store/key.rs"]}"#,
     ),
     Type::of::<NodeSkipped>(
         kind::NODE_SKIPPED,
         Group::ContextGenerate,
         Severity::Info,
-        "log record; event on the level's span; nodes skipped (counter)",
+        "log record on the level's span",
         r#"{"plan_id":"plan-7","node_id":"n-12","path":"src/store","level_index":1,"reason":"up to date"}"#,
     ),
     Type::of::<GenerationStarted>(
@@ -142,14 +142,14 @@ pub(super) static TYPES: [Type; 32] = [
         kind::REQUEST_DEDUPLICATED,
         Group::Queue,
         Severity::Debug,
-        "log record; event on the node's span; requests deduplicated (counter)",
+        "log record on the node's span",
         r#"{"request_id":"r-32","node_id":"n-12","original_request_id":"r-31"}"#,
     ),
     Type::of::<RequestProcessing>(
         kind::REQUEST_PROCESSING,
         Group::Queue,
         Severity::Debug,
-        "log record; ends the span of the queue wait; wait (histogram)",
+        "log record; ends the span of the queue wait",
         r#"{"request_id":"r-31","node_id":"n-12","wait_ms":184}"#,
     ),
     Type::of::<QueueStats>(
@@ -184,7 +184,7 @@ pub(super) static TYPES: [Type; 32] = [
         kind::PROVIDER_REQUEST_RETRYING,
         Group::Provider,
         Severity::Warning,
-        "log record; event on the request's span; retries (counter)",
+        "log record on the request's span",
         r#"{"request_id":"r-31","node_id":"n-12","attempt":2,"provider":"anthropic","model":"claude-sonnet-4","operation":"chat","retry_after":1.5,"error.type":"timeout"}"#,
     ),
     Type::of::<ScanStarted>(
@@ -212,7 +212,7 @@ pub(super) static TYPES: [Type; 32] = [
         kind::WATCH_STARTED,
         Group::Watcher,
         Severity::Info,
-        "log record; event on the root span",
+        "log record on the root span",
         r#"{"path":"src"}"#,
     ),
     Type::of::<FileChanged>(
@@ -226,7 +226,7 @@ pub(super) static TYPES: [Type; 32] = [
         kind::BATCH_PROCESSED,
         Group::Watcher,
         Severity::Info,
-        "log record; event on the root span",
+        "log record on the root span",
         r#"{"event_count":5,"affected_nodes":3}"#,
     ),
 ];
