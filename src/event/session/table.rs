@@ -191,7 +191,7 @@ pub(super) static TYPES: [Type; 32] = [
         kind::SCAN_STARTED,
         Group::Scanner,
         Severity::Info,
-        "log record; opens the scan's span, below the root",
+        "log record on the root span",
         r#"{"path":"src","total_nodes":42}"#,
     ),
     Type::of::<ScanProgress>(
@@ -205,7 +205,7 @@ pub(super) static TYPES: [Type; 32] = [
         kind::SCAN_COMPLETED,
         Group::Scanner,
         Severity::Info,
-        "log record; ends the scan's span",
+        "log record on the root span",
         r#"{"node_count":42,"total_nodes":42,"duration_ms":96}"#,
     ),
     Type::of::<WatchStarted>(
