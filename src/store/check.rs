@@ -59,15 +59,14 @@ impl Store {
         engine
             .range(Tree::SessionMeta, (from, Bound::Unbounded), false)
             .take(limit)
-            .map(|pair| info(&pair?))
+            .map(|pair| info(&*engine, &pair?))
             .collect()
     }
 
-    /// One stream, by one step. What is applied counts, which may not be durable yet.
+    /// One stream. What is applied counts, which may not be durable yet.
     pub fn head(&self, id: &StreamId) -> Result<Option<StreamInfo>, Error> {
-        let key = id.as_str().as_bytes().to_vec();
-        let value = self.shared.engine()?.get(Tree::SessionMeta, &key)?;
-        value.map(|value| info(&(key, value))).transpose()
+        let head = Head::load(&*self.shared.engine()?, id)?;
+        Ok(head.map(|head| stream_info(id.clone(), &head)))
     }
 
     /// Counts what is there; walks the streams, not the events.
@@ -87,17 +86,22 @@ impl Store {
     }
 }
 
-pub(super) fn info((key, value): &(Vec<u8>, Vec<u8>)) -> Result<StreamInfo, Error> {
+fn info(engine: &dyn Engine, (key, value): &(Vec<u8>, Vec<u8>)) -> Result<StreamInfo, Error> {
     let id = StreamId::new(String::from_utf8_lossy(key))?;
-    let Head { first_seq, next_seq, status } = Head::unpack(value)?;
-    Ok(StreamInfo { id, first_seq, next_seq, status })
+    let head = Head::unpack(value)?.brought_up(engine, &id)?;
+    Ok(stream_info(id, &head))
+}
+
+fn stream_info(id: StreamId, head: &Head) -> StreamInfo {
+    let Head { first_seq, next_seq, status } = *head;
+    StreamInfo { id, first_seq, next_seq, status }
 }
 
 /// Each stream's events against its meta.
 fn check_streams(engine: &dyn Engine, report: &mut Report) -> Result<HashMap<StreamId, StreamInfo>, Error> {
     let mut heads = HashMap::new();
     for pair in engine.range(Tree::SessionMeta, (Bound::Unbounded, Bound::Unbounded), false) {
-        let head = info(&pair?)?;
+        let head = info(engine, &pair?)?;
         report.streams += 1;
         let (id, mut next, mut last) = (&head.id, head.first_seq, None);
         let read = read::visit_stream(engine, id, 0, |seq, packed| {

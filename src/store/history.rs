@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, Range, Tree};
 use super::lifecycle::{self, Entry, Record};
-use super::write::Head;
-use super::{Error, Limit, Status, Store, prune, query};
+use super::{Error, Limit, Status, Store, prune, query, read};
 use crate::event::{Class, Data, Invalid, Offset, StreamId, Timestamp, Trace};
 
 /// The most ids that one prefix is looked up for.
@@ -161,9 +160,9 @@ impl Store {
         let Record { start, end, status, segments, trace, metadata, going, .. } = record;
         let (Some(metadata), false, true) = (metadata, going, events > 0) else { return Ok(None) };
         // What is applied and not durable yet is not told: an end is the last event there is.
-        let applied = engine.get(Tree::SessionMeta, id.as_str().as_bytes())?;
-        let applied = applied.map_or(Ok(0), |head| Head::unpack(&head).map(|head| head.next_seq - 1))?;
-        let (end, status) = if end.is_some() && events < applied { (None, Status::Active) } else { (end, status) };
+        let applied = read::end_of(&*engine, id)?;
+        let (end, status) =
+            if end.is_some() && events + 1 < applied { (None, Status::Active) } else { (end, status) };
         Ok(Some(SessionInfo { id: id.clone(), start, end, status, events, segments, trace, metadata }))
     }
 

@@ -175,6 +175,13 @@ pub(super) fn has(engine: &dyn Engine, id: &StreamId, seq: u64) -> Result<bool, 
     Ok(seq_of(&key)? + count > seq)
 }
 
+/// The seq behind the last event of a stream; 0 where it has none.
+pub(super) fn end_of(engine: &dyn Engine, id: &StreamId) -> Result<u64, Error> {
+    let all = (Bound::Included(key::stream(id)), Bound::Included(key::event(id, u64::MAX)));
+    let last = parts::whole(engine, Tree::Events, all, true).next().transpose()?;
+    last.map_or(Ok(0), |(key, value)| Ok(seq_of(&key)? + record::events(&value).count() as u64))
+}
+
 /// The seq behind the record's last event, or nothing when `visit` said to stop.
 fn visit_record(
     value: &[u8],

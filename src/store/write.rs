@@ -20,8 +20,12 @@ use crate::event::{Class, Draft, Event, Invalid, Offset, StreamId, Timestamp};
 
 /// So many streams' heads are kept in memory; the others are read again when they are written to.
 const MAX_HEADS: usize = 16_384;
+/// A head is written each time that its stream has become so much longer: how long it is now, its last record
+/// tells, and a head with each commit would be half of all that is written.
+const HEAD_EVERY: u64 = 64;
 
-/// How long a stream is, and who may write to it: nobody, once it is completed or failed.
+/// How long a stream is, and who may write to it: nobody, once it is completed or failed. What is stored of it
+/// may be up to 64 events behind the stream itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) first_seq: u64,
@@ -32,6 +36,17 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn pack(&self) -> Result<Vec<u8>, Error> {
         postcard::to_allocvec(self).map_err(|e| Error::Corrupt(e.to_string()))
+    }
+
+    /// The head of a stream, as far as it is applied; nothing where there is no such stream.
+    pub(super) fn load(engine: &dyn Engine, id: &StreamId) -> Result<Option<Self>, Error> {
+        let Some(stored) = engine.get(Tree::SessionMeta, id.as_str().as_bytes())? else { return Ok(None) };
+        Self::unpack(&stored)?.brought_up(engine, id).map(Some)
+    }
+
+    /// What was stored of it, as it is now.
+    pub(super) fn brought_up(self, engine: &dyn Engine, id: &StreamId) -> Result<Self, Error> {
+        Ok(Self { next_seq: self.next_seq.max(read::end_of(engine, id)?), ..self })
     }
 
     pub(super) fn unpack(value: &[u8]) -> Result<Self, Error> {
@@ -393,10 +408,8 @@ impl Writer {
 
     pub(super) fn head(&mut self, engine: &dyn Engine, id: &StreamId) -> Result<&mut Head, Error> {
         if !self.heads.contains_key(id) {
-            let stored = engine.get(Tree::SessionMeta, id.as_str().as_bytes())?;
             let fresh = Head { first_seq: 1, next_seq: 1, status: Status::Active };
-            let head = stored.map_or(Ok(fresh), |value| Head::unpack(&value))?;
-            self.heads.insert(id.clone(), head);
+            self.heads.insert(id.clone(), Head::load(engine, id)?.unwrap_or(fresh));
         }
         self.heads.get_mut(id).ok_or_else(|| Error::Corrupt(id.to_string()))
     }
@@ -433,19 +446,21 @@ impl Writer {
         }
         runs::put_log(self.next, &spans, &mut ops)?;
         for span in &spans {
-            let key = span.session.as_str().as_bytes();
             if span.first_seq == 1 && span.session.class() != Class::Session {
                 let start = Timestamp::from_millis(span.least_ts);
                 lifecycle::Record::new(start).save(engine, &span.session, &mut ops)?;
             }
-            let head = self.head(engine, &span.session)?.pack()?;
-            ops.push(Op::put(Tree::SessionMeta, key, head));
-        }
-        if self.heads.len() > MAX_HEADS {
-            self.heads.clear();
+            if span.first_seq == 1 || span.first_seq / HEAD_EVERY != (span.first_seq + span.count) / HEAD_EVERY {
+                let head = self.head(engine, &span.session)?.pack()?;
+                ops.push(Op::put(Tree::SessionMeta, span.session.as_str(), head));
+            }
         }
         for (id, record) in turned(engine, batch)? {
             record.save(engine, id, &mut ops)?;
+            ops.push(Op::put(Tree::SessionMeta, id.as_str(), self.head(engine, id)?.pack()?));
+        }
+        if self.heads.len() > MAX_HEADS {
+            self.heads.clear();
         }
         Ok((offsets, ops))
     }

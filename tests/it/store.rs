@@ -123,12 +123,12 @@ async fn the_same_id_again_gets_the_first_answer_and_other_content_a_conflict() 
     }
     // Far more than a segment of ids, so that the first one is looked up in the database.
     for chunk in 0..40u64 {
-        let drafts = (0..1000).map(|n| with_id(&format!("{chunk}-{n}"), draft("u", "started", n))).collect();
+        let drafts = (0..1000).map(|n| with_id(&format!("{chunk}-{n}"), draft("hub-u", "started", n))).collect();
         ingest.submit(Submission::events(drafts)).await.expect("room");
     }
     let again = submit(&ingest, with_id("a", draft("hub-s", "started", 1))).await.expect("known");
     assert_eq!(again, Receipt { duplicate: true, ..first });
-    let again = submit(&ingest, with_id("7-5", draft("u", "started", 5))).await.expect("known");
+    let again = submit(&ingest, with_id("7-5", draft("hub-u", "started", 5))).await.expect("known");
     assert!(again.duplicate);
     clean(&store);
 }
