@@ -1,7 +1,10 @@
-//! A real process-compose, played back: what one answered and sent, at the times at which it did.
+//! What can be shown without any of one's own: a real process-compose, played back as it answered and sent, and
+//! the standard workload, a session of generation work.
 
 mod player;
 mod recording;
+mod workload;
 
 pub use player::Player;
 pub use recording::{Answer, Event, Malformed, Recording, Truth};
+pub use workload::{Step, Steps, Workload};

@@ -7,14 +7,16 @@
 mod bus;
 mod ingestor;
 mod pruning;
+mod tally;
 
 use std::sync::Arc;
 
-use crate::event::Invalid;
-use crate::store::{self, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pruned, Receipt, Refused, Submission};
+use crate::event::{Draft, Invalid};
+use crate::store::{self, Pruned, Receipt, Refused, Submission};
 
 pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS};
 pub use ingestor::Ingestor;
+pub use tally::{Account, MAX_TOLD, Missed, Tally};
 
 use bus::{Bus, Reply};
 
@@ -80,27 +82,49 @@ impl Pending {
 
 impl Ingest {
     /// Puts a submission on the bus, or says at once that it is full.
-    pub fn try_submit(&self, submission: Submission) -> Result<Pending, Error> {
-        check_size(&submission)?;
-        self.bus.push(submission).map(Pending).map_err(|back| back.0)
+    pub fn try_submit(&self, mut submission: Submission) -> Result<Pending, Error> {
+        self.bus.push(&mut submission).map(Pending)
+    }
+
+    /// Waits for room on the bus, and no longer; the answer is still to come.
+    pub async fn send(&self, submission: Submission) -> Result<Pending, Error> {
+        self.when_room(submission, |submission| self.bus.push(submission).map(Pending)).await
     }
 
     /// Waits for room on the bus, then for durability. The receipts are in the order of the drafts.
     ///
     /// Dropped while it waits for durability, the submission is stored all the same.
     pub async fn submit(&self, submission: Submission) -> Result<Vec<Receipt>, Error> {
-        check_size(&submission)?;
-        let mut submission = submission;
+        self.send(submission).await?.wait().await
+    }
+
+    /// Puts an event on the bus, and its answer into an account; or says at once that the bus is full. Answers
+    /// which one it is by that account.
+    pub fn try_post(&self, draft: Draft, tally: &Arc<Tally>) -> Result<u64, Error> {
+        self.bus.post(&mut Submission::events(vec![draft]), tally)
+    }
+
+    /// The same; waits for room on the bus.
+    pub async fn post(&self, draft: Draft, tally: &Arc<Tally>) -> Result<u64, Error> {
+        self.when_room(Submission::events(vec![draft]), |submission| self.bus.post(submission, tally)).await
+    }
+
+    /// How many events came after their session had ended.
+    pub fn late(&self) -> u64 {
+        0
+    }
+
+    async fn when_room<T>(
+        &self,
+        mut submission: Submission,
+        put: impl Fn(&mut Submission) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         loop {
             let room = self.bus.room();
-            match self.bus.push(submission) {
-                Ok(reply) => return Pending(reply).wait().await,
-                Err(back) => match *back {
-                    (Error::Full, back) => submission = back,
-                    (error, _) => return Err(error),
-                },
+            match put(&mut submission) {
+                Err(Error::Full) => room.await,
+                done => return done,
             }
-            room.await;
         }
     }
 
@@ -116,17 +140,4 @@ impl Ingest {
     pub async fn flush(&self) -> Result<(), Error> {
         self.submit(Submission::default()).await.map(|_| ())
     }
-}
-
-fn check_size(submission: &Submission) -> Result<(), Error> {
-    let (events, bytes) = (submission.drafts.len(), submission.size());
-    if events > MAX_BATCH_EVENTS {
-        let expected = format!("at most {MAX_BATCH_EVENTS} events in one commit, these are {events}");
-        return Err(Error::TooLarge(Invalid::new("events", "", expected)));
-    }
-    if bytes > MAX_BATCH_BYTES {
-        let expected = format!("at most {MAX_BATCH_BYTES} bytes in one commit, these are {bytes}");
-        return Err(Error::TooLarge(Invalid::new("events", "", expected)));
-    }
-    Ok(())
 }

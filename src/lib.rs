@@ -33,6 +33,9 @@ pub mod dead_letter;
 // The one way into the store: a bounded bus, and the threads behind it.
 pub mod ingest;
 
+// Sessions: the service through which their writers go.
+pub mod session;
+
 // A client of process-compose.
 pub mod process_compose;
 

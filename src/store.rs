@@ -41,7 +41,7 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -62,6 +62,8 @@ pub use query::{MAX_PAGE, Page, Query};
 pub use side::Write;
 pub use transfer::{Compacted, compact};
 pub use write::{Flusher, Outcome, Writer};
+
+pub use crate::state::session::Status;
 
 /// The most drafts in one submission, and the most events in one commit.
 pub const MAX_BATCH_EVENTS: usize = 1024;
@@ -226,21 +228,6 @@ pub enum Refused {
         /// Its last seq.
         last_seq: u64,
     },
-}
-
-/// The status of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Somebody may still write to it.
-    #[default]
-    Active,
-    /// It has ended, well.
-    Completed,
-    /// It has ended in failure.
-    Failed,
-    /// Its writer is gone.
-    Interrupted,
 }
 
 /// A stream as a whole.

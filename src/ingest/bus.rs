@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, oneshot};
 
-use super::Error;
 use super::pruning::Asked;
+use super::{Error, Tally};
+use crate::event::Invalid;
 use crate::store::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Pruned, Receipt, Submission};
 
 /// The most events that wait on the bus.
@@ -23,10 +24,28 @@ pub(super) type Reply = Result<Vec<Receipt>, Error>;
 /// A submission on its way, with who waits for its answer.
 pub(super) struct Item {
     pub(super) submission: Submission,
-    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) answer: Answer,
     /// Its events; one without any counts as one, so that those have a limit too.
     events: usize,
     bytes: usize,
+}
+
+/// Who is told what became of a submission.
+pub(super) enum Answer {
+    /// Who waits for it.
+    One(oneshot::Sender<Reply>),
+    /// An account, with the submission's index there.
+    Tally(Arc<Tally>, u64),
+}
+
+impl Answer {
+    pub(super) fn give(self, reply: Reply) {
+        match self {
+            // Whoever does not wait any more need not be told.
+            Self::One(waiting) => drop(waiting.send(reply)),
+            Self::Tally(tally, index) => tally.tell(index, reply),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -63,21 +82,32 @@ impl Bus {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a submission on the bus; with no room it comes back.
-    pub(super) fn push(
-        &self,
-        submission: Submission,
-    ) -> Result<oneshot::Receiver<Reply>, Box<(Error, Submission)>> {
-        let (events, bytes) = (submission.drafts.len().max(1), submission.size());
+    /// Puts a submission on the bus, and leaves an empty one in its place; with no room it stays there.
+    pub(super) fn push(&self, submission: &mut Submission) -> Result<oneshot::Receiver<Reply>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.put(submission, || (Answer::One(reply), answer))
+    }
+
+    /// The same, with the answer into an account; answers its index there.
+    pub(super) fn post(&self, submission: &mut Submission, tally: &Arc<Tally>) -> Result<u64, Error> {
+        self.put(submission, || {
+            let index = tally.next();
+            (Answer::Tally(tally.clone(), index), index)
+        })
+    }
+
+    fn put<T>(&self, submission: &mut Submission, answer: impl FnOnce() -> (Answer, T)) -> Result<T, Error> {
+        let bytes = check_size(submission)?;
+        let events = submission.drafts.len().max(1);
         let mut queue = self.queue();
         if queue.closed {
-            return Err(Box::new((Error::Closed, submission)));
+            return Err(Error::Closed);
         }
         if queue.events + events > MAX_BUS_EVENTS || queue.bytes + bytes > MAX_BUS_BYTES {
-            return Err(Box::new((Error::Full, submission)));
+            return Err(Error::Full);
         }
-        let (reply, answer) = oneshot::channel();
-        queue.items.push_back(Item { submission, reply, events, bytes });
+        let (answer, told) = answer();
+        queue.items.push_back(Item { submission: std::mem::take(submission), answer, events, bytes });
         queue.events += events;
         queue.bytes += bytes;
         let first = queue.items.len() == 1;
@@ -85,7 +115,7 @@ impl Bus {
         if first {
             self.work.notify_one();
         }
-        Ok(answer)
+        Ok(told)
     }
 
     /// Resolves when room may have become; counts from the moment that it was made.
@@ -163,6 +193,20 @@ impl Bus {
     }
 }
 
+/// The bytes of a submission, where one commit can hold it.
+fn check_size(submission: &Submission) -> Result<usize, Error> {
+    let (events, bytes) = (submission.drafts.len(), submission.size());
+    let too_large = |most: usize, unit: &str, these: usize| {
+        let expected = format!("at most {most} {unit} in one commit, these are {these}");
+        Err(Error::TooLarge(Invalid::new("events", "", expected)))
+    };
+    match () {
+        () if events > MAX_BATCH_EVENTS => too_large(MAX_BATCH_EVENTS, "events", events),
+        () if bytes > MAX_BATCH_BYTES => too_large(MAX_BATCH_BYTES, "bytes", bytes),
+        () => Ok(bytes),
+    }
+}
+
 impl Queue {
     fn take_batch(&mut self) -> Vec<Item> {
         let (mut batch, mut events, mut bytes) = (Vec::new(), 0, 0);
@@ -189,7 +233,7 @@ mod tests {
     #[test]
     fn submissions_without_events_have_a_limit_too() {
         let bus = Bus::default();
-        let full = (0..=MAX_BUS_EVENTS).find(|_| bus.push(Submission::default()).is_err());
+        let full = (0..=MAX_BUS_EVENTS).find(|_| bus.push(&mut Submission::default()).is_err());
         assert_eq!(full, Some(MAX_BUS_EVENTS));
     }
 }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::bus::{Bus, Item, Reply, Taken};
+use super::bus::{Answer, Bus, Item, Taken};
 use super::pruning::Pruning;
 use super::{Error, Ingest};
 use crate::event::{Offset, Timestamp};
@@ -32,7 +32,7 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// The name of the index's thread.
 const INDEX: &str = "watchpost-index";
 
-type Waiting = Vec<(oneshot::Sender<Reply>, Outcome)>;
+type Waiting = Vec<(Answer, Outcome)>;
 
 enum Message {
     /// Applied up to this offset.
@@ -223,15 +223,15 @@ impl Writing {
         if let Some((reason, _)) = &self.broken {
             return refuse(items, &Error::Recovering(reason.clone()));
         }
-        let (submissions, replies): (Vec<_>, Vec<_>) = items.into_iter().map(|i| (i.submission, i.reply)).unzip();
+        let (submissions, answers): (Vec<_>, Vec<_>) = items.into_iter().map(|i| (i.submission, i.answer)).unzip();
         match self.writer.apply(&submissions) {
-            Ok(outcomes) => self.applied(replies.into_iter().zip(outcomes).collect()),
+            Ok(outcomes) => self.applied(answers.into_iter().zip(outcomes).collect()),
             Err(error) => {
                 if !matches!(error, store::Error::NoRoom(_)) {
                     self.broken = Some((error.to_string(), None));
                 }
                 let error = Error::from(error);
-                replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+                answers.into_iter().for_each(|answer| answer.give(Err(error.clone())));
             }
         }
     }
@@ -291,12 +291,12 @@ impl Writing {
 }
 
 fn refuse(items: Vec<Item>, error: &Error) {
-    items.into_iter().for_each(|item| drop(item.reply.send(Err(error.clone()))));
+    items.into_iter().for_each(|item| item.answer.give(Err(error.clone())));
 }
 
 fn answer(waiting: Waiting, error: Option<store::Error>) {
-    for (reply, outcome) in waiting {
-        let _ = reply.send(match (&error, outcome) {
+    for (answer, outcome) in waiting {
+        answer.give(match (&error, outcome) {
             // A refusal stands whatever became of the others.
             (_, Err(refused)) => Err(refused.into()),
             (Some(error), Ok(_)) => Err(Error::Unknown(error.to_string())),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::engine::{Engine, Fault, Pairs, Tree};
 use super::record::{self, Packed, Span};
 use super::{Error, Limit, Store, key, parts};
-use crate::event::{Logged, Offset, StreamId};
+use crate::event::{Logged, Offset, StreamId, Timestamp};
+use crate::state::session::Fact;
 
 /// A record of the log: the spans that begin at its offset.
 type LogRecord = (Offset, Vec<Span>);
@@ -278,6 +279,24 @@ impl Store {
         let mut page = Filling::new(limit);
         visit_stream(&*engine, id, from_seq, |seq, packed| Ok(packed.offset < end && page.take(id, seq, packed)?))?;
         Ok(page.events)
+    }
+
+    /// Calls `visit` with what each event of a stream from a seq on tells a fold, oldest first, until it says to
+    /// stop. Nothing is copied: this is the way to read a long stream as a whole.
+    ///
+    /// # Errors
+    /// As with [`Store::stream`].
+    pub fn visit(
+        &self,
+        id: &StreamId,
+        from_seq: u64,
+        mut visit: impl FnMut(&Fact<'_>) -> bool,
+    ) -> Result<(), Error> {
+        let (engine, end) = self.reader()?;
+        visit_stream(&*engine, id, from_seq, |seq, packed| {
+            let ts = Timestamp::from_millis(packed.ts);
+            Ok(packed.offset < end && visit(&Fact { seq, ts, kind: packed.kind, data: packed.data }))
+        })
     }
 
     /// A stream before a seq, newest first.

@@ -1,0 +1,225 @@
+//! Sessions: the service through which every writer of a session goes, in this process or over the API.
+//!
+//! ```text
+//! begin ─► append, heartbeat … ─► end        each event by ingest, with its own fate
+//!              └─ silence ─► Keeper: session_interrupted ─► append: session_resumed, a new segment
+//! ```
+//! The rules of a session's life are the store's ([`store::Refused`]); here stands who writes to which session
+//! and since when nobody did. A writer in this process is a [`Session`]: when it is dropped without an end, its
+//! session is interrupted at once. A remote one is gone after `session.idle` with neither event nor heartbeat, a
+//! clock that begins anew when the process starts.
+
+mod end;
+mod error;
+mod idempotency;
+mod keeper;
+mod local;
+mod registry;
+pub mod replay;
+mod start;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::config;
+use crate::event::session::kind;
+use crate::event::{Class, Draft, Invalid, StreamId};
+use crate::ingest::{self, Ingest};
+use crate::store::{self, Receipt, Store, Submission, Tree, Write};
+
+pub use end::{End, Verdict};
+pub use error::Error;
+pub use keeper::Keeper;
+pub use local::Session;
+pub use start::{Begun, Start};
+
+use registry::{Held, Registry};
+
+/// The service; cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    ingest: Ingest,
+    settings: config::Session,
+    registry: Registry,
+    keys: idempotency::Turns,
+    /// Wakes the keeper for a writer in this process that is gone.
+    gone: Notify,
+}
+
+impl Sessions {
+    /// The service over a store and its ingest, and the keeper that must run beside it.
+    ///
+    /// Sessions whose writer was in a process that is gone are interrupted as soon as the keeper runs; the
+    /// clock of every other active session begins now.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn start(store: Store, ingest: Ingest, settings: config::Session) -> Result<(Self, Keeper), store::Error> {
+        let registry = Registry::load(&store)?;
+        let (keys, gone) = (idempotency::Turns::default(), Notify::new());
+        let sessions = Self { inner: Arc::new(Inner { store, ingest, settings, registry, keys, gone }) };
+        let keeper = Keeper::new(sessions.clone());
+        Ok((sessions, keeper))
+    }
+
+    /// Begins a session. The same [`Start`] again gets the first answer, by its own id or by its key.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the id, or the key, stands for a session that was begun otherwise.
+    pub async fn begin(&self, start: Start) -> Result<Begun, Error> {
+        self.begin_as(start, None).await
+    }
+
+    /// Begins a session, or takes up one that nobody in this process writes to, with a writer in this process.
+    ///
+    /// # Errors
+    /// As [`Sessions::begin`]; [`Error::Ended`]; [`Error::Conflict`] when this process writes to it already.
+    pub async fn open(&self, start: Start) -> Result<Session, Error> {
+        local::open(self, start).await
+    }
+
+    /// Adds events to a session: in order, each with its own fate.
+    ///
+    /// Dropped while it waits, what was put on the bus before is stored all the same. An event for a session that
+    /// has ended is kept as a dead letter, and counted.
+    pub async fn append(&self, id: &StreamId, drafts: Vec<Draft>) -> Vec<Result<Receipt, Error>> {
+        if let Err(error) = self.reach(id).await {
+            return drafts.iter().map(|_| Err(error.clone())).collect();
+        }
+        let mut sent = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let ends = draft.kind.as_str() == kind::SESSION_ENDED;
+            let pending = match check(id, &draft) {
+                Ok(()) => self.inner.ingest.send(Submission::events(vec![draft])).await.map_err(Error::from),
+                Err(error) => Err(error.into()),
+            };
+            sent.push((pending, ends));
+        }
+        let mut answers = Vec::with_capacity(sent.len());
+        for (pending, ends) in sent {
+            let answer = match pending {
+                Ok(pending) => one(pending.wait().await),
+                Err(error) => Err(error),
+            };
+            if let Ok(Receipt { duplicate: false, .. }) = answer {
+                match ends {
+                    true => self.inner.registry.release(id),
+                    false => self.inner.registry.touch(id),
+                }
+            }
+            answers.push(answer);
+        }
+        answers
+    }
+
+    /// Tells that the writer of a session is there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Ended`]. An interrupted session is resumed by its next event, not by this.
+    pub fn heartbeat(&self, id: &StreamId) -> Result<(), Error> {
+        if self.inner.registry.refresh(id) {
+            return Ok(());
+        }
+        match self.inner.store.session(id)? {
+            None => Err(Error::NotFound(id.clone())),
+            Some(session) if session.end.is_some() => Err(Error::Ended(id.clone())),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Ends a session; the same end again gets the first answer.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when it has ended otherwise.
+    pub async fn end(&self, id: &StreamId, end: End) -> Result<Receipt, Error> {
+        self.end_as(id, &end, false).await
+    }
+
+    /// Ends a session that nobody will resume, as a person wants it.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when it has ended otherwise.
+    pub async fn close(&self, id: &StreamId, end: End) -> Result<Receipt, Error> {
+        self.end_as(id, &end, true).await
+    }
+
+    /// How many events came after their session had ended, since the process started.
+    pub fn late(&self) -> u64 {
+        self.inner.ingest.late()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &config::Session {
+        &self.inner.settings
+    }
+
+    async fn end_as(&self, id: &StreamId, end: &End, closed: bool) -> Result<Receipt, Error> {
+        self.reach(id).await?;
+        let draft = end.draft(id, closed)?;
+        let writes = match self.inner.registry.is_local(id) {
+            true => vec![Write::remove(Tree::Writers, id.as_str())],
+            false => Vec::new(),
+        };
+        let submission = Submission { drafts: vec![draft], writes, ..Submission::default() };
+        match one(self.inner.ingest.submit(submission).await) {
+            Ok(receipt) => {
+                self.inner.registry.release(id);
+                Ok(receipt)
+            }
+            Err(Error::Conflict { .. }) => Err(Error::Ended(id.clone())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes sure that a session is there, and that a writer that is gone has been told of before another one
+    /// writes.
+    async fn reach(&self, id: &StreamId) -> Result<(), Error> {
+        match self.inner.registry.held(id) {
+            Some(Held::Gone) => keeper::mark_gone(self, id).await,
+            Some(_) => {
+                self.inner.registry.refresh(id);
+                Ok(())
+            }
+            None => self.inner.store.session(id)?.map(|_| ()).ok_or_else(|| Error::NotFound(id.clone())),
+        }
+    }
+}
+
+/// Whether a draft from outside may be added to a session.
+fn check(id: &StreamId, draft: &Draft) -> Result<(), Invalid> {
+    if draft.session != *id {
+        return Err(Invalid::new("session", draft.session.as_str(), format!("{id}, which is written to")));
+    }
+    let ours = [kind::SESSION_STARTED, kind::SESSION_INTERRUPTED, kind::SESSION_RESUMED, kind::INGEST_FAILED];
+    if ours.contains(&draft.kind.as_str()) {
+        return Err(Invalid::new("type", draft.kind.as_str(), "another type: this one is written by Watchpost"));
+    }
+    Ok(())
+}
+
+/// Whether that can be the id of a session.
+fn check_id(id: &StreamId) -> Result<(), Invalid> {
+    match id.class() {
+        Class::Session => Ok(()),
+        _ => {
+            Err(Invalid::new("id", id.as_str(), "an id that does not begin with proc-, source-, hub- or observer-"))
+        }
+    }
+}
+
+/// The answer to the only event of a submission.
+fn one(reply: Result<Vec<Receipt>, ingest::Error>) -> Result<Receipt, Error> {
+    let receipt = reply?.first().copied();
+    receipt.ok_or_else(|| Error::Ingest(ingest::Error::Unknown("there is no receipt".into())))
+}
