@@ -7,6 +7,8 @@ use std::path::Path;
 mod jsonl_body;
 #[path = "../../fuzz/bodies/payload.rs"]
 mod payload;
+#[path = "../../fuzz/bodies/session_fold.rs"]
+mod session_fold;
 #[path = "../../fuzz/bodies/store_key.rs"]
 mod store_key;
 
@@ -36,6 +38,11 @@ fn any_payload_is_read_as_far_as_it_can_be() {
 }
 
 #[test]
+fn any_events_are_folded_the_same_over_a_snapshot() {
+    over_the_corpus("session_fold", session_fold::check);
+}
+
+#[test]
 fn any_key_is_decoded_or_is_none() {
     over_the_corpus("store_key", store_key::check);
 }
@@ -45,5 +52,5 @@ fn every_fuzz_target_is_run_here() {
     let targets = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets")).expect("targets");
     let mut targets: Vec<_> = targets.map(|file| file.expect("a file").file_name()).collect();
     targets.sort();
-    assert_eq!(targets, ["jsonl_body.rs", "payload.rs", "store_key.rs"]);
+    assert_eq!(targets, ["jsonl_body.rs", "payload.rs", "session_fold.rs", "store_key.rs"]);
 }
