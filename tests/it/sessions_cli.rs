@@ -28,7 +28,8 @@ fn events(upto: &str) -> Vec<Value> {
         json!({"type": kind, "data": data})
     };
     let call = |kind: &str, more: Value| {
-        let mut data = json!({"request_id": "r-1", "node_id": "a", "attempt": 1, "provider": "acme", "model": "m-1"});
+        let mut data =
+            json!({"request_id": "r-1", "node_id": "a", "attempt": 1, "provider": "acme", "model": "m-1"});
         data.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         json!({"type": kind, "data": data})
     };
@@ -38,7 +39,11 @@ fn events(upto: &str) -> Vec<Value> {
         node("node_generation_started", "a", json!({})),
         call("provider_request_sent", json!({})),
         node("node_generation_started", "b", json!({})),
-        node("node_generation_failed", "b", json!({"error": "the provider\u{1b}[2J gave up", "error.type": "timeout"})),
+        node(
+            "node_generation_failed",
+            "b",
+            json!({"error": "the provider\u{1b}[2J gave up", "error.type": "timeout"}),
+        ),
         call("provider_response_received", json!({"input_tokens": 1200, "output_tokens": 34})),
         node("node_generation_completed", "a", json!({"duration_ms": 4000})),
         json!({"type": "level_completed", "data": {"plan_id": "p", "level_index": 0, "generated_count": 1,
@@ -134,7 +139,8 @@ async fn provider_request_sent_and_response_received_update_node_status_from_wai
         assert!(node(&waits).ends_with("waits for the provider"), "{waits}");
         assert!(node(&answered).contains("✔ src/a.rs"), "{answered}");
         assert!(node(&answered).ends_with("1,200 + 34 tokens"), "{answered}");
-        let status = |seq: &str| json_of(dir, &["show", DONE, "--until", seq])["state"]["nodes"][0]["status"].clone();
+        let status =
+            |seq: &str| json_of(dir, &["show", DONE, "--until", seq])["state"]["nodes"][0]["status"].clone();
         assert_eq!([status("4"), status("5"), status("8")], ["generating", "provider_waiting", "complete"]);
     })
     .await;
@@ -241,7 +247,10 @@ async fn two_sessions_are_compared() {
         insta::assert_snapshot!("compared", told);
         let diff = json_of(dir, &["diff", ACTIVE, "0199ec5e"]);
         assert_eq!((&diff["a"], &diff["b"]), (&json!(ACTIVE), &json!(DONE)));
-        assert_eq!((&diff["before"]["nodes"]["complete"], &diff["after"]["nodes"]["complete"]), (&json!(0), &json!(1)));
+        assert_eq!(
+            (&diff["before"]["nodes"]["complete"], &diff["after"]["nodes"]["complete"]),
+            (&json!(0), &json!(1))
+        );
     })
     .await;
 }
