@@ -19,6 +19,7 @@ mod it {
     mod nats_auth;
     mod playback;
     mod readme;
+    mod readme_sessions;
     mod recordings;
     mod session_follow;
     mod sessions_store;
