@@ -1,6 +1,8 @@
 //! The command line. Each command has a file; what they share is here.
 
 mod adapter;
+mod amount;
+mod catalog;
 mod completions;
 mod config;
 mod demo;
@@ -9,12 +11,15 @@ mod events;
 mod exit;
 mod filter;
 mod line;
+mod live;
 mod log;
 mod out;
 mod reach;
 mod run;
+mod sessions;
 mod sinks;
 mod store;
+mod styled;
 mod watch;
 
 use std::io::Write;
@@ -56,9 +61,11 @@ enum Command {
     Adapter(adapter::Args),
     Watch(watch::Args),
     Events(events::Args),
+    Sessions(sessions::Args),
     Sinks(sinks::Args),
     Dlq(dlq::Args),
     Store(store::Args),
+    Catalog(catalog::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -77,7 +84,7 @@ impl Cli {
                 exit
             }
         };
-        ExitCode::from(exit as u8)
+        ExitCode::from(exit.code())
     }
 
     fn start(&self, environment: &Environment, out: &mut Out) -> Outcome {
@@ -110,11 +117,13 @@ impl Command {
             Self::Adapter(args) => adapter::run(args, environment).await,
             Self::Watch(args) => watch::run(args, environment, out).await,
             Self::Events(args) => events::run(args, environment, out).await,
+            Self::Sessions(args) => sessions::run(args, environment, out).await,
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
+            Self::Catalog(args) => catalog::run(args, out),
             Self::Config(args) => config::run(args, environment, out),
-            Self::Demo(args) => demo::run(args, out).await,
+            Self::Demo(args) => demo::run(args, environment, out).await,
             Self::Completions(args) => completions::run(args, out),
         }
     }

@@ -2,8 +2,10 @@
 
 mod follow;
 mod reader;
+pub mod sessions;
 mod sse;
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode, header};
@@ -50,6 +52,8 @@ pub enum Error {
         status: u16,
         /// What it said.
         message: String,
+        /// When it may be asked again, where it said so.
+        retry_after: Option<Duration>,
     },
     /// What answers there is no daemon, or one of another version.
     #[error("what answers at {url} is no watchpost that this one understands: {message}")]
@@ -59,6 +63,17 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+}
+
+impl Error {
+    /// Whether the same request may go well later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => [408, 429, 502, 503, 504].contains(status),
+            Self::Malformed { .. } => false,
+        }
+    }
 }
 
 /// The client; a cheap handle.
@@ -109,7 +124,8 @@ impl Client {
     /// A page of events.
     pub async fn events(&self, filter: &Filter) -> Result<Page, Error> {
         let response = self.ask(Method::GET, &format!("/api/events?{}", filter.to_query())).await?;
-        let next = response.headers().get(header::LINK).and_then(|link| link.to_str().ok()).and_then(after);
+        let link = response.headers().get(header::LINK).and_then(|link| link.to_str().ok());
+        let next = link.and_then(|link| linked(link, "after"));
         let rows: Vec<Box<RawValue>> = self.read(response).await?;
         let events: Result<Vec<Row>, Error> = rows.iter().map(|row| self.row(row.get())).collect();
         Ok(Page { events: events?, next })
@@ -134,7 +150,7 @@ impl Client {
 
     /// Follows events as they come; goes on by itself when the daemon was away.
     pub fn follow(&self, filter: &Filter) -> Follow {
-        Follow::new(self.clone(), filter)
+        Follow::new(self.clone(), format!("/api/events/sse?{}", filter.to_query()))
     }
 
     /// What a route answers, as a type.
@@ -192,10 +208,15 @@ impl Client {
         struct Told {
             message: String,
         }
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok());
+        let retry_after = retry_after.and_then(|after| after.parse().ok()).map(Duration::from_secs);
         let body = self.bytes(response).await?;
         let told = serde_json::from_slice(&body).map(|body: Body| body.error.message);
         match told {
-            Ok(message) => Err(Error::Refused { url: self.url.clone(), status: status.as_u16(), message }),
+            Ok(message) => {
+                let (url, status) = (self.url.clone(), status.as_u16());
+                Err(Error::Refused { url, status, message, retry_after })
+            }
             Err(_) => Err(self.malformed(format!("HTTP status {status}"))),
         }
     }
@@ -230,12 +251,12 @@ fn chain(error: &reqwest::Error) -> String {
     if words.is_empty() { error.to_string() } else { words.join(": ") }
 }
 
-/// The `after` of the next page, from a `Link` header.
-fn after(link: &str) -> Option<Offset> {
+/// A parameter of the next page, from a `Link` header.
+fn linked<T: FromStr>(link: &str, parameter: &str) -> Option<T> {
     let url = link.split(',').find(|link| link.contains("rel=\"next\""))?;
     let query = url.split_once('<')?.1.split_once('>')?.0.split_once('?')?.1;
     let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(name, _)| name == "after")?.1.parse().ok()
+    pairs.find(|(name, _)| name == parameter)?.1.parse().ok()
 }
 
 #[cfg(test)]
@@ -244,8 +265,8 @@ mod tests {
 
     #[test]
     fn the_next_page_is_read_from_the_link() {
-        assert_eq!(after("</api/events?limit=5&after=17>; rel=\"next\""), Some(17));
-        assert_eq!(after("</api/events?after=17>; rel=\"prev\""), None);
-        assert_eq!(after(""), None);
+        assert_eq!(linked("</api/events?limit=5&after=17>; rel=\"next\"", "after"), Some(17));
+        assert_eq!(linked::<u64>("</api/events?after=17>; rel=\"prev\"", "after"), None);
+        assert_eq!(linked::<u64>("", "after"), None);
     }
 }

@@ -8,6 +8,7 @@ mod environment;
 mod mistake;
 mod read;
 mod schema;
+mod session_stream;
 mod tree;
 mod value;
 mod write;
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use schema::{KEYS, Key};
+pub use session_stream::SESSION_SUBJECTS;
 pub use value::{Parsed, duration, http_url, listen, nats_url, size, write_duration, write_size};
 pub use write::{example, show, without_password};
 

@@ -29,6 +29,7 @@ use crate::session::Sessions;
 use crate::sink::jetstream;
 use crate::source;
 use crate::source::process_compose::{Source, Status};
+use crate::source::spool::Spool;
 use crate::store::{self, Store};
 
 pub use notify::Notify;
@@ -74,6 +75,7 @@ pub struct Shutdown {
 pub struct Daemon {
     settings: Settings,
     store: Store,
+    sessions: Sessions,
     ingestor: Ingestor,
     tasks: Tasks,
 }
@@ -88,14 +90,20 @@ impl Daemon {
         let (ingest, ingestor) = Ingest::start(&store)?;
         let mut tasks = Tasks::default();
         let mut sinks = Vec::new();
-        let names: Vec<&str> = settings.jetstream.iter().map(|jetstream| jetstream.name.as_str()).collect();
+        let streams: Vec<JetStream> = settings.jetstream.iter().flat_map(JetStream::streams).collect();
+        let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
         deliver::release_others(&store, &names)?;
-        if let Some(jetstream) = &settings.jetstream {
-            sinks.push(deliver_to_jetstream(jetstream, &store, &mut tasks)?);
+        for stream in &streams {
+            sinks.push(deliver_to_jetstream(stream, &store, &mut tasks)?);
         }
         let (sessions, keeper) = Sessions::start(store.clone(), ingest.clone(), settings.session.clone())?;
         tasks.spawn("sessions", Stage::Sources, |stop| async move {
             keeper.run(stop).await;
+            Ok(())
+        });
+        let spool = Spool::new(settings.session.spool.clone(), sessions.clone());
+        tasks.spawn("spool", Stage::Sources, |stop| async move {
+            spool.run(stop).await;
             Ok(())
         });
         let sources = watch_supervisors(&settings, &store, &ingest, &mut tasks)?;
@@ -103,7 +111,7 @@ impl Daemon {
             let parts = Parts {
                 store: store.clone(),
                 ingest,
-                sessions,
+                sessions: sessions.clone(),
                 settings: settings.api.clone(),
                 prefixes: settings.subject_prefixes(),
                 sources,
@@ -113,12 +121,17 @@ impl Daemon {
                 api::serve(listener, parts, stop).await.map_err(|error| error.to_string())
             });
         }
-        Ok(Self { settings, store, ingestor, tasks })
+        Ok(Self { settings, store, sessions, ingestor, tasks })
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The sessions, for who writes some in this process.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Runs until it is told to end, or until a task fails; then drains.
@@ -143,7 +156,7 @@ impl Daemon {
 
     /// The stages, one behind the other, until the deadline or until it is forced.
     async fn drain(self, force: &CancellationToken) -> Result<(), Error> {
-        let Self { settings, store, ingestor, mut tasks } = self;
+        let Self { settings, store, sessions, ingestor, mut tasks } = self;
         let deadline = Instant::now() + settings.drain_deadline.0;
         let cut = async {
             tokio::select! {
@@ -168,7 +181,7 @@ impl Daemon {
         };
         let running: Vec<&str> = flushed.is_none().then_some("ingest").into_iter().collect();
         let running: Vec<String> = running.into_iter().map(str::to_owned).chain(tasks.abort().await).collect();
-        drop(store);
+        drop((store, sessions));
         match failures {
             None => Err(Error::Forced(running.join(", "))),
             Some(failures) if failures.is_empty() => Ok(()),

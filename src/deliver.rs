@@ -85,6 +85,8 @@ pub struct Delivery<S> {
     settings: Settings,
     pages: Pages,
     cursor: Option<Cursor>,
+    /// The first event that waits for a destination that is away, once it was looked for.
+    waits_at: Option<Offset>,
     /// Whether the sink was resumed since its last error.
     ready: bool,
     backoff: Backoff,
@@ -124,6 +126,7 @@ impl<S: Sink> Delivery<S> {
             pages: Pages::new(store.clone()),
             store,
             cursor: None,
+            waits_at: None,
             ready: false,
             backoff: Backoff::new(settings.backoff_first, settings.backoff_most),
             breaker: Breaker::new(settings.breaker_after, settings.breaker_first, settings.breaker_most),
@@ -154,12 +157,16 @@ impl<S: Sink> Delivery<S> {
     /// One step: resume, a retry, or a page.
     async fn turn(&mut self) -> Result<Next, Stuck> {
         self.breaker.try_again();
-        let cursor = match &self.cursor {
-            Some(cursor) => cursor.clone(),
+        let cursor = match self.cursor.take() {
+            Some(cursor) => cursor,
             None => cursor::load(&self.store, &self.name, self.settings.required)?,
         };
-        if !self.ready {
-            self.resume(cursor).await?;
+        self.cursor = Some(cursor.clone());
+        if !self.ready
+            && let Err(stuck) = self.resume(cursor).await
+        {
+            self.pass_over().await?;
+            return Err(stuck);
         }
         if self.should_look() {
             self.redeliver().await?;
@@ -194,6 +201,24 @@ impl<S: Sink> Delivery<S> {
         self.cursor = Some(resumed);
         self.ready = true;
         self.looked = None;
+        Ok(())
+    }
+
+    /// Moves the cursor over what does not go to a destination that is away, up to the first event that does:
+    /// pruning need not wait for the rest.
+    async fn pass_over(&mut self) -> Result<(), store::Error> {
+        while self.waits_at != Some(self.offset()) && !self.shutdown.is_cancelled() {
+            let from = self.offset();
+            let page = self.pages.read(from).await?;
+            self.waits_at =
+                page.events.iter().find(|logged| self.sink.wants(&logged.event)).map(|logged| logged.offset);
+            let offset = self.waits_at.unwrap_or(page.end);
+            if offset == from {
+                break;
+            }
+            let mark = self.cursor.take().unwrap_or_default().mark;
+            self.save(Cursor { offset, mark })?;
+        }
         Ok(())
     }
 
@@ -295,11 +320,11 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    fn save(&mut self, cursor: Cursor) -> Result<(), Stuck> {
+    fn save(&mut self, cursor: Cursor) -> Result<(), store::Error> {
         let write = cursor::write(&self.name, &cursor, self.settings.required);
         self.cursor = Some(cursor);
         self.show(|_| {});
-        Ok(self.store.put(&[write])?)
+        self.store.put(&[write])
     }
 
     fn offset(&self) -> Offset {

@@ -212,3 +212,6 @@ impl TryFrom<Box<RawValue>> for Data {
         Ok(Self(raw.into()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,9 @@ pub mod replay;
 mod start;
 pub mod tail;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tokio::sync::Notify;

@@ -2,3 +2,4 @@
 
 pub mod jsonl;
 pub mod process_compose;
+pub mod spool;

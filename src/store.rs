@@ -50,8 +50,11 @@ use crate::event::{Draft, Invalid, Offset, StreamId};
 pub use check::Report;
 pub use dir::{FORMAT, is_there};
 pub use engine::Tree;
+// For the fuzz target of the keys, which stands outside.
 pub use forget::Pruned;
 pub use history::{SessionInfo, SessionPage, SessionQuery};
+#[doc(hidden)]
+pub use key::{decode as decode_key, event as encode_key};
 pub use maintain::{Maintainer, Pass};
 pub use memory::{Disk, Failing};
 pub use parts::MAX_VALUE;

@@ -6,15 +6,31 @@ use std::io;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// It did what it was asked.
-    Ok = 0,
+    Ok,
     /// A check found violations, or what was asked for is not there.
-    Found = 1,
+    Found,
     /// The arguments or the configuration are wrong.
-    Usage = 2,
+    Usage,
     /// What it needs cannot be reached, or is held by another process.
-    Unavailable = 3,
+    Unavailable,
     /// It failed in a way that it should not.
-    Internal = 70,
+    Internal,
+    /// The exit code of the command that was run.
+    Command(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Found => 1,
+            Self::Usage => 2,
+            Self::Unavailable => 3,
+            Self::Internal => 70,
+            Self::Command(code) => code,
+        }
+    }
 }
 
 /// What is said of the exit codes in the help.

@@ -50,7 +50,7 @@ fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).map_err(|error| error.expected)
 }
 
-fn session(text: &str) -> Result<StreamId, String> {
+pub(super) fn session(text: &str) -> Result<StreamId, String> {
     StreamId::new(text).map_err(|error| error.expected)
 }
 

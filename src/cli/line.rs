@@ -1,5 +1,7 @@
 //! An event as one line for people: `HH:MM:SS.mmm icon text`. Pure.
 
+mod session;
+
 use crate::event::process::{ProcessData, Reason, ResourcesData, RestartedBy, kind};
 use crate::event::source::SourceData;
 use crate::event::{Class, Event, Severity};
@@ -15,11 +17,20 @@ pub(super) enum Clock {
 
 /// The line of an event.
 pub(super) fn line(event: &Event, clock: Clock, colour: bool) -> String {
+    write(event, &text(event), clock, colour)
+}
+
+/// The line of a session's event where it is plain which session is meant.
+pub(super) fn line_of_one(event: &Event, clock: Clock, colour: bool) -> String {
+    write(event, &session::text(event), clock, colour)
+}
+
+fn write(event: &Event, text: &str, clock: Clock, colour: bool) -> String {
     let stamp = event.ts.to_string().replace('T', " ");
     let stamp = stamp.trim_end_matches('Z');
     let stamp = if clock == Clock::Time { stamp.rsplit(' ').next().unwrap_or(stamp) } else { stamp };
     let (icon, code) = icon(event);
-    let text = printable(&text(event));
+    let text = printable(text);
     match colour {
         true => format!("{stamp} \x1b[{code}m{icon}\x1b[0m {text}"),
         false => format!("{stamp} {icon} {text}"),
@@ -28,6 +39,11 @@ pub(super) fn line(event: &Event, clock: Clock, colour: bool) -> String {
 
 /// The icon of a type, and the code of its colour.
 fn icon(event: &Event) -> (char, &'static str) {
+    if event.session.class() == Class::Session
+        && let Some(icon) = session::icon(event.kind.as_str())
+    {
+        return icon;
+    }
     match (event.kind.as_str(), &event.severity) {
         (kind::STARTED, _) => ('▶', "32"),
         (kind::STOPPED, _) => ('■', "37"),
@@ -50,6 +66,7 @@ fn text(event: &Event) -> String {
         Class::Process if event.kind.as_str() == kind::RESOURCES_SAMPLED => event.data.read().ok().map(sample),
         Class::Process => event.data.read().ok().and_then(|data| process(event.kind.as_str(), &data)),
         Class::Source => event.data.read().ok().and_then(|data| source(event.kind.as_str(), &data)),
+        Class::Session => Some(format!("{} {}", session::short(event.session.as_str()), session::text(event))),
         _ => None,
     };
     known.unwrap_or_else(|| event.subject.to_string())
@@ -206,6 +223,15 @@ mod tests {
             line(&up, Clock::Time, true),
             "09:53:31.042 \x1b[32m✔\x1b[0m source main is up again after 6.5 s"
         );
+    }
+
+    #[test]
+    fn a_session_is_named_where_there_are_several() {
+        let of = |id: &str| event(id, "level_started", r#"{"level_index":1,"total_count":1}"#);
+        let one = of("0199ec5e-8f2a-7c3d-9e4f-0123456789ab");
+        assert_eq!(line(&one, Clock::Time, false), "09:53:31.042 ▶ 0199ec5e-8f2a level 1 started: 1 node");
+        assert_eq!(line_of_one(&one, Clock::Time, false), "09:53:31.042 ▶ level 1 started: 1 node");
+        assert_eq!(line(&of("mine"), Clock::Time, false), "09:53:31.042 ▶ mine level 1 started: 1 node");
     }
 
     #[test]

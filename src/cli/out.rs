@@ -22,6 +22,7 @@ pub struct Out {
     writer: Box<dyn Write + Send>,
     /// Whether lines may have colour.
     pub colour: bool,
+    terminal: bool,
 }
 
 impl Out {
@@ -33,12 +34,19 @@ impl Out {
             Colour::Never => false,
             Colour::Auto => !plain && io::stdout().is_terminal(),
         };
-        Self { writer: Box::new(io::BufWriter::new(io::stdout())), colour }
+        let terminal = io::stdout().is_terminal();
+        Self { writer: Box::new(io::BufWriter::new(io::stdout())), colour, terminal }
     }
 
     /// Another writer, without colour.
     pub fn to(writer: impl Write + Send + 'static) -> Self {
-        Self { writer: Box::new(writer), colour: false }
+        Self { writer: Box::new(writer), colour: false, terminal: false }
+    }
+
+    /// The columns and rows of the terminal that is written to, as they are now; `None` where it is none.
+    pub fn size(&self) -> Option<(usize, usize)> {
+        let size = self.terminal.then(terminal_size::terminal_size).flatten();
+        size.map(|(width, height)| (usize::from(width.0), usize::from(height.0)))
     }
 
     /// Writes a line. It may stay in a buffer until [`Out::flush`].

@@ -28,6 +28,11 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// Those of a daemon, and nothing but that.
+    pub(super) fn daemon_at(url: &str, token_file: Option<&PathBuf>) -> Self {
+        Self { url: Some(url.into()), token_file: token_file.cloned(), ..Self::default() }
+    }
+
     /// Where the daemon's API listens, the settings, and whether the URL was given outright.
     fn daemon(&self, settings: &Settings, environment: &Environment) -> Result<Option<(Client, bool)>, Failure> {
         let given = self.url.clone().or_else(|| environment.get("WATCHPOST_URL").cloned());
@@ -69,6 +74,18 @@ impl Args {
             .chain([("--token-file", self.token_file.is_some())])
             .find(|given| given.1)
             .map(|given| given.0)
+    }
+
+    /// A client of the daemon, which need not answer; nothing where the settings have it listen nowhere.
+    pub(super) fn daemon_client(
+        &self,
+        settings: &Settings,
+        environment: &Environment,
+    ) -> Result<Option<Client>, Failure> {
+        if self.store.is_some() {
+            return Err(Failure::says(Exit::Usage, "--store: only a daemon takes events; leave it out"));
+        }
+        Ok(self.daemon(settings, environment)?.map(|(client, _)| client))
     }
 
     /// A client of the daemon, where only that will do.
@@ -133,7 +150,7 @@ impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
         let exit = match &error {
             client::Error::Refused { status: 404, .. } => Exit::Found,
-            client::Error::Refused { status: 400 | 401 | 403, .. } => Exit::Usage,
+            client::Error::Refused { status: 400 | 401 | 403 | 409, .. } => Exit::Usage,
             _ => Exit::Unavailable,
         };
         Self::new(exit, error)
@@ -146,7 +163,11 @@ impl From<Failed> for Failure {
             Failed::Daemon(error) => error.into(),
             Failed::Store(error) => error.into(),
             Failed::Refused(error) => {
-                let exit = if error.status == 404 { Exit::Found } else { Exit::Unavailable };
+                let exit = match error.status.as_u16() {
+                    404 => Exit::Found,
+                    400 | 409 => Exit::Usage,
+                    _ => Exit::Unavailable,
+                };
                 Self::new(exit, error)
             }
         }

@@ -13,7 +13,8 @@ use crate::api::filter::{Begin, Filter, MAX_LIMIT, process_pattern};
 use crate::client::Client;
 use crate::config::{Environment, JetStream};
 use crate::consumer::{self, Consumer, Start};
-use crate::event::{Offset, Timestamp};
+use crate::event::subject::token;
+use crate::event::{Invalid, Kind, Offset, Pattern, StreamId, Timestamp};
 use crate::nats;
 
 /// The current state is looked for among so many pages of the newest events.
@@ -21,12 +22,14 @@ const STATE_PAGES: usize = 20;
 
 /// Print process events as they happen, beginning with the current state. Times are UTC.
 ///
-/// The current state is the last event of each type of each process, as it stands in the stream.
+/// The current state is the last event of each type of each process, as it stands in the stream. With --sessions
+/// it is the events of sessions: those that come, or with --session the whole session and what comes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   watchpost watch
   watchpost watch -p default/caddy
   watchpost watch -t crashed --new --json | jq .exit_code
+  watchpost watch --sessions -t session_started,session_ended
   watchpost watch --from daemon --since 10m")]
 pub(super) struct Args {
     /// Where the events come from.
@@ -35,9 +38,15 @@ pub(super) struct Args {
     /// Of this process: NAME or NAMESPACE/NAME; may be given several times.
     #[arg(short, long, value_name = "PROCESS")]
     process: Vec<String>,
+    /// The events of sessions, in place of those of processes.
+    #[arg(long, conflicts_with = "process")]
+    sessions: bool,
+    /// Of this session, from its beginning.
+    #[arg(long, value_name = "ID", requires = "sessions", value_parser = filter::session)]
+    session: Option<StreamId>,
     /// Of this type, such as crashed; may be given several times.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = filter::kind)]
-    kinds: Vec<crate::event::Kind>,
+    kinds: Vec<Kind>,
     /// Begin with this time instead of the current state: RFC 3339, or 10m, 2h, 1d ago.
     #[arg(long, value_name = "TIME", value_parser = filter::time, conflicts_with = "new")]
     since: Option<Timestamp>,
@@ -73,6 +82,7 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
         ..Filter::default()
     };
     filter.validate().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let filter = if args.sessions { of_sessions(args, filter)? } else { filter };
     if let (Origin::Nats, Some(option)) = (args.from, args.reach.not_for_nats()) {
         return Err(Failure::says(Exit::Usage, format!("{option} is of the daemon: give --from daemon with it")));
     }
@@ -86,7 +96,13 @@ async fn from_nats(args: &Args, filter: &Filter, environment: &Environment, out:
     let own = flag("--nats-url", "jetstream.url", args.nats_url.clone());
     let settings = args.reach.settings_with(environment, own.into_iter().collect())?;
     let prefixes = settings.subject_prefixes();
-    let JetStream { nats, stream, .. } = settings.jetstream.unwrap_or_default();
+    let JetStream { nats, stream, sessions, .. } = settings.jetstream.unwrap_or_default();
+    let stream = match args.sessions {
+        true => sessions.ok_or_else(|| {
+            Failure::says(Exit::Usage, "`jetstream.session_stream` is off: give --from daemon to watch sessions")
+        })?,
+        false => stream,
+    };
     let mut wanted = consumer::Filter::all();
     for subject in subjects(filter, &prefixes) {
         wanted = wanted.subject(&subject);
@@ -94,6 +110,8 @@ async fn from_nats(args: &Args, filter: &Filter, environment: &Environment, out:
     let start = match (args.since, args.new) {
         (Some(time), _) => Start::Since(time),
         (None, true) => Start::New,
+        (None, false) if args.session.is_some() => Start::All,
+        (None, false) if args.sessions => Start::New,
         (None, false) => Start::Current,
     };
     let mut subscription = Consumer::new(nats, stream).subscribe(&wanted, start).await?;
@@ -112,8 +130,24 @@ async fn from_nats(args: &Args, filter: &Filter, environment: &Environment, out:
     Ok(Exit::Ok)
 }
 
-/// The subjects of the processes and types asked for; none for everything.
+/// The same filter for the events of sessions, by their subjects.
+fn of_sessions(args: &Args, filter: Filter) -> Result<Filter, Failure> {
+    let session = args.session.as_ref().map_or_else(|| "*".to_owned(), |id| token(id.as_str()));
+    let pattern = |kind: &str| Pattern::parse(format!("core.session.{session}.{kind}"));
+    let kinds = filter.kinds.iter().map(Kind::as_str);
+    let subjects: Result<Vec<Pattern>, Invalid> = match filter.kinds.is_empty() {
+        true => [pattern("*")].into_iter().collect(),
+        false => kinds.map(|kind| pattern(&token(kind))).collect(),
+    };
+    let subjects = subjects.map_err(|error| Failure::new(Exit::Usage, error))?;
+    Ok(Filter { subjects, kinds: Vec::new(), session: args.session.clone(), ..filter })
+}
+
+/// The subjects of what was asked for; none for everything.
 fn subjects(filter: &Filter, prefixes: &[String]) -> Vec<String> {
+    if !filter.subjects.is_empty() {
+        return filter.subjects.iter().map(ToString::to_string).collect();
+    }
     let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
     let any = ["*"];
     let kinds = if kinds.is_empty() { &any[..] } else { &kinds };
@@ -138,8 +172,10 @@ async fn from_daemon(args: &Args, filter: Filter, client: &Client, out: &mut Out
     let mut left = args.limit.unwrap_or(u64::MAX);
     let from = if args.new {
         Begin::Now
-    } else if args.since.is_some() {
+    } else if args.since.is_some() || args.session.is_some() {
         Begin::Start
+    } else if args.sessions {
+        Begin::Now
     } else {
         let (rows, next) = current(client, &filter).await?;
         for row in rows.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {

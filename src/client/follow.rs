@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::sse::{Message, Parser};
 use super::{Client, Error};
 use crate::api::events::Row;
-use crate::api::filter::Filter;
 use crate::event::Offset;
 
 /// The daemon sends something every 15 s; one that is silent for so long is gone.
@@ -36,7 +35,8 @@ pub enum Followed {
 /// A follower.
 pub struct Follow {
     client: Client,
-    filter: Filter,
+    /// What is followed, without the place to go on at.
+    path: String,
     last: Option<Offset>,
     connection: Option<(Response, Parser)>,
     ready: VecDeque<Message>,
@@ -45,10 +45,10 @@ pub struct Follow {
 }
 
 impl Follow {
-    pub(super) fn new(client: Client, filter: &Filter) -> Self {
+    pub(super) fn new(client: Client, path: String) -> Self {
         Self {
             client,
-            filter: filter.clone(),
+            path,
             last: None,
             connection: None,
             ready: VecDeque::new(),
@@ -88,8 +88,7 @@ impl Follow {
     }
 
     async fn connect(&mut self) -> Result<(), Error> {
-        let path = format!("/api/events/sse?{}", self.filter.to_query());
-        let mut request = self.client.request(Method::GET, &path).header(header::ACCEPT, "text/event-stream");
+        let mut request = self.client.request(Method::GET, &self.path).header(header::ACCEPT, "text/event-stream");
         if let Some(last) = self.last {
             request = request.header("last-event-id", last.to_string());
         }

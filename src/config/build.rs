@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::mistake::{Mistake, Place};
 use super::read::Section;
+use super::session_stream;
 use super::tree::{Node, Value};
 use super::value;
 use super::{
@@ -159,7 +160,7 @@ fn jetstream(section: &Section<'_>, from: &[ProcessCompose], environment: &Envir
         nats: nats(section, environment, told),
         stream: section.read("stream", value::stream_name, default.stream, told),
         subjects: section.list("subjects", value::pattern, told).unwrap_or_else(|| subjects(from)),
-        sessions: section.read("session_stream", session_stream, default.sessions, told),
+        sessions: section.read("session_stream", session_stream_name, default.sessions, told),
         max_age: section.read("max_age", value::duration, default.max_age, told),
         duplicate_window: section.read("duplicate_window", value::duration, default.duplicate_window, told),
         replicas: section.read("replicas", value::count::<1, 5>, 1, told) as usize,
@@ -167,8 +168,8 @@ fn jetstream(section: &Section<'_>, from: &[ProcessCompose], environment: &Envir
         resources: section.read("resources", value::flag, default.resources, told),
         required: section.read("required", value::flag, default.required, told),
     };
-    if sink.sessions.as_ref() == Some(&sink.stream) {
-        told.push(section.mistake("session_stream", "another stream than that of `stream`", &sink.stream));
+    if let Some((key, expected, found)) = session_stream::clash(&sink) {
+        told.push(section.mistake(key, expected, &found));
     }
     if sink.duplicate_window > sink.max_age {
         let expected = format!("at most the max_age of {}", value::write_duration(sink.max_age));
@@ -178,7 +179,7 @@ fn jetstream(section: &Section<'_>, from: &[ProcessCompose], environment: &Envir
 }
 
 /// The name of the sessions' stream, or `off`.
-fn session_stream(word: &str) -> value::Parsed<Option<String>> {
+fn session_stream_name(word: &str) -> value::Parsed<Option<String>> {
     match word {
         "off" => Ok(None),
         _ => value::stream_name(word).map(Some).map_err(|expected| format!("{expected}, or off")),

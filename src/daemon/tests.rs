@@ -8,7 +8,8 @@ use crate::config;
 fn settings(dir: &tempfile::TempDir) -> Settings {
     let store =
         config::Store { dir: dir.path().join("store"), min_free: 0, unsafe_fs: true, ..config::Store::default() };
-    Settings { store, ..Settings::default() }
+    let session = config::Session { spool: dir.path().join("spool"), ..config::Session::default() };
+    Settings { store, session, ..Settings::default() }
 }
 
 /// The store is closed and whole.

@@ -244,6 +244,20 @@ async fn pruning_waits_for_a_required_sink_that_was_never_reached() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_the_destination_is_away_the_cursor_passes_what_does_not_go_there() {
+    let mut bench = Bench::new();
+    bench.append(&["unwanted", "unwanted"]);
+    bench.sink.script().resumes = std::iter::repeat_with(|| Err(retryable())).take(8).collect();
+    let running = bench.run();
+    running.until("it passes", |status| status.state == State::Waiting && status.offset == 2).await;
+    bench.append(&["unwanted", "started", "unwanted"]);
+    running.until("it waits for the one", |status| status.state == State::Waiting && status.offset == 3).await;
+    assert_eq!(bench.sink.sent(), Vec::<Vec<Offset>>::new());
+    running.drained().await;
+    assert_eq!((bench.sink.sent(), bench.sink.script().resumed[8].1.offset), (vec![vec![3]], 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn pruning_waits_for_no_sink_that_is_not_configured_any_more() {
     let mut bench = Bench::new();
     bench.append_wanted(2);

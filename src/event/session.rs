@@ -14,9 +14,10 @@ mod payload;
 mod provider;
 mod queue;
 mod read;
+mod schema;
 mod table;
 
-pub use catalog::{Group, Type, find, schema, severity, types};
+pub use catalog::{Group, Type, find, severity, types};
 pub use files::*;
 pub use generate::*;
 pub use lifecycle::*;
@@ -25,6 +26,7 @@ pub use payload::Text;
 pub use provider::*;
 pub use queue::*;
 pub use read::{Read, read};
+pub use schema::{Field, fields, schema};
 
 #[cfg(test)]
 mod tests;

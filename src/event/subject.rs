@@ -168,6 +168,19 @@ impl Pattern {
         }
         tokens.next().is_none()
     }
+
+    /// Whether there is a subject that both choose.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut one, mut other) = (self.0.split('.'), other.0.split('.'));
+        loop {
+            match (one.next(), other.next()) {
+                (None, None) => return true,
+                (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+                (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 impl fmt::Display for Pattern {
@@ -238,6 +251,21 @@ mod tests {
         for pattern in ["", "a.>.b", "a.b*", "a. ", "a..b"] {
             assert!(Pattern::parse(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_subject_could_be_in_both() {
+        let check = |one: &str, other: &str, yes: bool| {
+            let (a, b) = (Pattern::parse(one).expect(one), Pattern::parse(other).expect(other));
+            assert_eq!((a.overlaps(&b), b.overlaps(&a)), (yes, yes), "{one} {other}");
+        };
+        check("core.>", "core.process.>", true);
+        check("core.process.*.nats.*", "core.process.>", true);
+        check("core.*.started", "core.process.*", true);
+        check("core.process.>", "core.source.>", false);
+        check("core.process", "core.process.>", false);
+        check("a", "a", true);
+        check("a.b", "a", false);
     }
 
     proptest! {

@@ -76,6 +76,10 @@ impl Keeper {
     async fn mark_silent(&self) {
         let idle = self.sessions.settings().idle;
         for (id, last) in self.sessions.inner.registry.silent(idle) {
+            // While others were marked, it may have been heard of.
+            if self.sessions.inner.registry.held(&id) != Some(Held::Remote(last)) {
+                continue;
+            }
             let idle = Reason::Idle(u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX));
             match mark(&self.sessions, &id, Held::Remote(last), idle).await {
                 Ok(true) => {}

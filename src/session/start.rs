@@ -134,17 +134,21 @@ impl Sessions {
         let begun = Begun { traceparent: Traceparent::of(&trace, &id, ts), id, seq: 1, duplicate: false };
         let mut writes: Vec<Write> = key.map(|key| idempotency::remember(key, start, &begun)).into_iter().collect();
         writes.extend(writer.map(|writer| super::registry::writer(&begun.id, Some(writer))));
-        match inner.ingest.submit(Submission { drafts: vec![draft], writes, ..Submission::default() }).await {
-            Ok(_) => {
-                inner.registry.hold(&begun.id, held);
-                Ok(begun)
-            }
-            // Somebody else was faster with the same id.
-            Err(ingest::Error::Refused(refused)) => match inner.store.session(&begun.id)? {
-                Some(session) => start.again(&session),
-                None => Err(ingest::Error::Refused(refused).into()),
-            },
-            Err(error) => Err(error.into()),
+        let faster =
+            match inner.ingest.submit(Submission { drafts: vec![draft], writes, ..Submission::default() }).await {
+                Ok(receipts) if receipts.iter().any(|receipt| receipt.duplicate) => None,
+                Ok(_) => {
+                    inner.registry.hold(&begun.id, held);
+                    return Ok(begun);
+                }
+                Err(ingest::Error::Refused(refused)) => Some(refused),
+                Err(error) => return Err(error.into()),
+            };
+        // Somebody else was faster with the same id.
+        match (inner.store.session(&begun.id)?, faster) {
+            (Some(session), _) => start.again(&session),
+            (None, Some(refused)) => Err(ingest::Error::Refused(refused).into()),
+            (None, None) => Err(Error::NotFound(begun.id)),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::event::{Offset, StreamId};
 
 /// `session_id:seq`, the seq in eight bytes of fixed order, so that lexical order is numeric order. No id has
 /// a colon, so no stream's keys stand among another's.
-pub(super) fn event(session: &StreamId, seq: u64) -> Vec<u8> {
+pub fn event(session: &StreamId, seq: u64) -> Vec<u8> {
     let mut key = stream(session);
     key.extend_from_slice(&seq.to_be_bytes());
     key
@@ -18,10 +18,15 @@ pub(super) fn stream(session: &StreamId) -> Vec<u8> {
     key
 }
 
+/// The stream's id and the seq that the key of a record was made with; none where it is that of a part, or no key.
+pub fn decode(key: &[u8]) -> Option<(&str, u64)> {
+    let at = key.iter().position(|byte| *byte == b':')?;
+    Some((std::str::from_utf8(&key[..at]).ok()?, number(&key[at + 1..])?))
+}
+
 /// The seq that a stream's key was made with.
 pub(super) fn seq(key: &[u8]) -> Option<u64> {
-    let at = key.iter().position(|byte| *byte == b':')?;
-    number(key.get(at + 1..)?)
+    decode(key).map(|(_, seq)| seq)
 }
 
 /// Whether it is the key of a record of that stream, and not that of a part.

@@ -70,7 +70,8 @@ const STATUSES: [(Status, &str); 4] = [
     (Status::Interrupted, "interrupted"),
 ];
 
-fn status(text: &str) -> Result<Status, Invalid> {
+/// Reads a status.
+pub fn status(text: &str) -> Result<Status, Invalid> {
     let found = STATUSES.iter().find(|(_, word)| *word == text);
     found.map(|(status, _)| *status).ok_or_else(|| {
         Invalid::new("status", text, "active, completed, failed or interrupted, or several with commas between")

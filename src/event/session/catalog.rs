@@ -61,7 +61,7 @@ pub struct Type {
     pub about: &'static str,
     /// How loud it is where its sender does not say.
     pub severity: Severity,
-    /// What it becomes in OpenTelemetry, beside a log record.
+    /// What it becomes in OpenTelemetry.
     pub telemetry: &'static str,
     /// A payload with every known field, as JSON.
     pub example: &'static str,
@@ -85,6 +85,11 @@ impl Type {
     pub fn known(&self, data: &str) -> Read<Value> {
         (self.known)(data)
     }
+
+    /// The schema of its payload, under the name of the struct.
+    pub(super) fn bare_schema(&self) -> Schema {
+        (self.schema)()
+    }
 }
 
 /// All types, in the order of the document.
@@ -106,12 +111,4 @@ pub fn severity(kind: &str, data: &str) -> Severity {
         Some(known) => known.severity.clone(),
         None => Severity::Info,
     }
-}
-
-/// The JSON Schema (2020-12) of a type's payload, made from the struct that reads it. It is as open as the reader:
-/// no field is required, any field may be `null`, others may stand beside.
-pub fn schema(of: &Type) -> Value {
-    let mut schema = (of.schema)();
-    schema.insert("title".into(), of.name.into());
-    schema.to_value()
 }

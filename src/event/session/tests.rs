@@ -121,12 +121,14 @@ fn what_cannot_be_read_spoils_nothing_else() {
     check(r#"{"level_index":2,"level_index":3}"#, None, Some(3), &[]);
     check(r#"{"level_index":2,"level_index":"3"}"#, None, None, &["level_index"]);
     check(r#"{"plan\u005fid":"p","level_index":2.5}"#, Some("p"), None, &["level_index"]);
+    check(r#"{"\ud800":1,"plan_id":"\ud800","level_index":2}"#, None, Some(2), &["plan_id"]);
     check(r#"["p",2]"#, None, None, &["data"]);
     check(r#"{"plan_id":"p""#, None, None, &["data"]);
     let both = read::<GenerationFailed>(r#"{"error_type":"a","error.type":"b"}"#);
     assert_eq!((both.value.error_type.as_deref(), both.wrong), (Some("b"), vec![]));
-    let other = read::<GenerationFailed>(r#"{"error_type":"a"}"#);
-    assert_eq!(other.value.error_type.as_deref(), Some("a"));
+    for other in [r#"{"error_type":"a"}"#, r#"{"error_type":"a","error.type":null}"#] {
+        assert_eq!(read::<GenerationFailed>(other).value.error_type.as_deref(), Some("a"), "{other}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -94,15 +94,22 @@ impl Drop for Daemon {
 /// The command of a daemon without a supervisor, whose API is a socket in the folder. `more` stands in its
 /// configuration.
 pub(crate) fn command(dir: &Path, more: &str) -> Command {
+    let config = configure(dir, more);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchpost"));
+    command.args(["run", "--config"]).arg(config).env_clear().stdout(Stdio::null()).stderr(Stdio::piped());
+    command.env("WATCHPOST_SESSION_SPOOL", dir.join("spool"));
+    command
+}
+
+/// Writes the configuration of such a daemon.
+pub(crate) fn configure(dir: &Path, more: &str) -> PathBuf {
     let config = dir.join("watchpost.yaml");
     let text = format!(
         "store: {{dir: {dir}/store, min_free: 1KiB, unsafe_fs: true}}\napi: {{listen: 'unix:{dir}/api'}}\n{more}",
         dir = dir.display()
     );
     std::fs::write(&config, text).expect("written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_watchpost"));
-    command.args(["run", "--config"]).arg(config).env_clear().stdout(Stdio::null()).stderr(Stdio::piped());
-    command
+    config
 }
 
 /// The settings of the store of such a daemon.
@@ -112,7 +119,20 @@ pub(crate) fn store(dir: &Path) -> config::Store {
 
 /// Runs another command against the same folder.
 pub(crate) fn watchpost(dir: &Path, args: &[&str]) -> Output {
+    beside(dir, args).output().expect("it runs")
+}
+
+/// Another command against the same folder, which finds nothing else of this machine but its programs.
+pub(crate) fn beside(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_watchpost"));
     command.args(args).env_clear().env("WATCHPOST_CONFIG", dir.join("watchpost.yaml"));
-    command.output().expect("it runs")
+    command.env("WATCHPOST_SESSION_SPOOL", dir.join("spool")).env("PATH", path());
+    command
+}
+
+/// Where programs are, this build's first.
+pub(crate) fn path() -> std::ffi::OsString {
+    let ours = Path::new(env!("CARGO_BIN_EXE_watchpost")).parent().expect("a folder").to_owned();
+    let theirs = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(std::iter::once(ours).chain(std::env::split_paths(&theirs))).expect("a path")
 }

@@ -1,0 +1,52 @@
+//! Sessions for the tests of views.
+
+use super::calls::Calls;
+use crate::demo::{Step, Workload};
+use crate::event::{Data, Event, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+use crate::state::session::Session;
+
+/// When the session began.
+const START: i64 = 1_760_608_411_042;
+
+/// A time, in milliseconds since the session began.
+pub(super) fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(START + ms)
+}
+
+/// An event with a payload.
+pub(in crate::cli) fn event(seq: u64, ms: i64, kind: &str, data: &str) -> Event {
+    let session = StreamId::new("0199ec5e-8f2a-7c3d-9e4f-0123456789ab").expect("an id");
+    let kind = Kind::new(kind).expect("a type");
+    Event {
+        id: uuid::Uuid::nil(),
+        ts: at(ms),
+        observed: at(ms),
+        subject: Subject::session(&session, &kind).expect("a subject"),
+        session,
+        seq,
+        kind,
+        severity: Severity::Info,
+        origin: Origin::default(),
+        correlation_id: None,
+        trace: None,
+        hops: 0,
+        data: Data::parse(data.into()).expect("an object"),
+    }
+}
+
+/// The state and the calls after the first steps of a workload.
+pub(super) fn folded(workload: &Workload, steps: usize) -> (Session, Calls) {
+    let events = workload.steps().take(steps).zip(1..);
+    let events = events.map(|(step, seq): (Step, u64)| event(seq, step.at_ms as i64, step.kind, &step.data));
+    fold(events)
+}
+
+/// The state and the calls after these events.
+pub(super) fn fold(events: impl IntoIterator<Item = Event>) -> (Session, Calls) {
+    let (mut state, mut calls) = (Session::default(), Calls::default());
+    for event in events {
+        state.apply(&event);
+        calls.apply(&event);
+    }
+    (state, calls)
+}
