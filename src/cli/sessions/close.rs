@@ -3,11 +3,11 @@
 use super::super::exit::{Exit, Outcome};
 use super::super::out::Out;
 use super::super::reach;
-use super::Which;
+use super::{Which, one};
 use crate::client::sessions::{End, Verdict};
 use crate::config::Environment;
 
-/// End a session whose writer is gone for good, such as an interrupted one; through the daemon.
+/// End a session whose writer is gone for good, such as an interrupted one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   watchpost sessions close 019a0c3e --reason 'the machine was replaced'")]
@@ -31,10 +31,10 @@ fn status(text: &str) -> Result<Verdict, String> {
 }
 
 pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environment, out: &mut Out) -> Outcome {
-    let client = reach.client(environment)?;
-    let id = client.session_id(args.which.wanted()).await?;
+    let reader = reach.reader(environment).await?;
+    let id = one(&reader, &args.which).await?.id;
     let end = End { status: args.status, reason: args.reason.clone(), ..End::default() };
-    client.close_session(&id, &end).await?;
+    reader.close_session(&id, end).await?;
     out.line(format!("{id} is closed"))?;
     Ok(Exit::Ok)
 }

@@ -6,8 +6,8 @@ use super::super::out::{Out, table};
 use super::super::reach;
 use crate::config::Environment;
 
-/// Remove the ended sessions that are older than `store.keep_sessions`, or beyond `store.max_sessions`; through
-/// the daemon, which does it by itself from time to time.
+/// Remove the ended sessions that are older than `store.keep_sessions`, or beyond `store.max_sessions`. The
+/// daemon does it by itself from time to time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   watchpost sessions prune --dry-run")]
@@ -21,7 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environment, out: &mut Out) -> Outcome {
-    let sessions = reach.client(environment)?.prune_sessions(args.dry_run).await?;
+    let sessions = reach.reader(environment).await?.prune_sessions(args.dry_run).await?;
     if args.json {
         sessions.iter().try_for_each(|session| out.json(session))?;
         return Ok(Exit::Ok);

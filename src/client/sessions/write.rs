@@ -1,14 +1,18 @@
 //! The requests that write to a session, each once: who repeats them is above.
 
-use reqwest::{Method, RequestBuilder, header};
+use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::super::{ANSWER, Client, Error};
-use crate::event::{Offset, StreamId};
-use crate::session::End;
+use super::super::{ANSWER, Client, Error, Failed, Reader};
+use crate::api;
+use crate::api::sessions::manage::Prunable;
+use crate::config;
+use crate::event::{Offset, StreamId, Timestamp};
+use crate::ingest::Ingest;
+use crate::session::{End, Sessions};
 use crate::source::spool::Start;
-use crate::store::SessionInfo;
+use crate::store::{SessionInfo, Store};
 
 /// A session that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -39,6 +43,8 @@ pub struct Line {
     pub number: u64,
     /// Its seq, or what is wrong with it.
     pub answer: Result<u64, String>,
+    /// Whether it must be sent again, and all that comes behind it.
+    pub later: bool,
 }
 
 impl Client {
@@ -99,40 +105,71 @@ impl Client {
         self.answer(self.request(Method::POST, &format!("/api/sessions/{session}/close")).json(end)).await
     }
 
-    /// The id of the one session whose id begins so; `latest` is the one that began last.
-    ///
-    /// # Errors
-    /// As every request; the status is 404 where there is none, and 400 or 409 where there are several.
-    pub async fn session_id(&self, wanted: &str) -> Result<StreamId, Error> {
-        #[derive(Deserialize)]
-        struct Found {
-            session: Session,
-        }
-        #[derive(Deserialize)]
-        struct Session {
-            id: StreamId,
-        }
-        let wanted: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
-        let found: Found = self.get(&format!("/api/sessions/{wanted}")).await?;
-        Ok(found.session.id)
-    }
-
     /// Removes the sessions that have been kept long enough, or with `dry_run` only tells which.
     ///
     /// # Errors
     /// As every request.
     pub async fn prune_sessions(&self, dry_run: bool) -> Result<Vec<SessionInfo>, Error> {
-        #[derive(Deserialize)]
-        struct Pruned {
-            sessions: Vec<SessionInfo>,
-        }
-        let pruned: Pruned = self.send(Method::POST, &format!("/api/sessions/prune?dry_run={dry_run}")).await?;
-        Ok(pruned.sessions)
+        let path = format!("/api/sessions/prune?dry_run={dry_run}");
+        let Prunable { sessions } = self.send(Method::POST, &path).await?;
+        Ok(sessions)
     }
 
     async fn answer<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
         let sent = request.timeout(ANSWER).send().await.map_err(|error| self.unreachable(&error))?;
         self.read(self.accept(sent).await?).await
+    }
+}
+
+impl Reader {
+    /// Ends a session in the name of a person, at the daemon or in the store.
+    ///
+    /// # Errors
+    /// As [`Client::close_session`].
+    pub async fn close_session(&self, session: &StreamId, end: End) -> Result<(), Failed> {
+        match self {
+            Self::Daemon(client) => Ok(client.close_session(session, &end).await.map(|_| ())?),
+            Self::Store { store, .. } => {
+                let close = async |ingest: Ingest| {
+                    let (sessions, _) = Sessions::start(store.clone(), ingest, config::Session::default())?;
+                    Ok(sessions.close(session, end).await.map(|_| ()).map_err(api::Error::from)?)
+                };
+                writing(store, close).await
+            }
+        }
+    }
+
+    /// Removes sessions, as [`Client::prune_sessions`] does, at the daemon or in the store.
+    ///
+    /// # Errors
+    /// As [`Client::prune_sessions`].
+    pub async fn prune_sessions(&self, dry_run: bool) -> Result<Vec<SessionInfo>, Failed> {
+        match self {
+            Self::Daemon(client) => Ok(client.prune_sessions(dry_run).await?),
+            Self::Store { store, .. } => {
+                let sessions = store.prunable(Timestamp::now())?;
+                if !dry_run {
+                    let prune = async |ingest: Ingest| {
+                        let pruned = ingest.prune().await.map(|_| ()).map_err(crate::session::Error::from);
+                        Ok(pruned.map_err(api::Error::from)?)
+                    };
+                    writing(store, prune).await?;
+                }
+                Ok(sessions)
+            }
+        }
+    }
+}
+
+/// Writes to a store that no daemon holds, and waits until that is done with.
+async fn writing(store: &Store, write: impl AsyncFnOnce(Ingest) -> Result<(), Failed>) -> Result<(), Failed> {
+    let (ingest, ingestor) = Ingest::start(store)?;
+    let written = write(ingest).await;
+    let drained = tokio::task::spawn_blocking(move || ingestor.drain()).await;
+    let problem = drained.unwrap_or_else(|error| Err(error.to_string())).err();
+    match problem {
+        Some(problem) if written.is_ok() => Err(crate::store::Error::Io(problem).into()),
+        _ => written,
     }
 }
 
@@ -147,11 +184,13 @@ struct Told {
 #[derive(Deserialize)]
 struct Message {
     message: String,
+    status: u16,
 }
 
 impl From<Told> for Line {
     fn from(Told { line, seq, error }: Told) -> Self {
+        let later = error.as_ref().is_some_and(|error| error.status == StatusCode::SERVICE_UNAVAILABLE.as_u16());
         let wrong = error.map_or_else(|| "no answer".to_owned(), |error| error.message);
-        Self { number: line, answer: seq.ok_or(wrong) }
+        Self { number: line, answer: seq.ok_or(wrong), later }
     }
 }

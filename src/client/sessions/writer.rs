@@ -356,11 +356,14 @@ impl Sender {
             match self.client.send_lines(&self.session, &batch.lines, key).await {
                 Ok(answers) => {
                     self.backoff.reset();
-                    let missing = answers.len() < batch.lines.len();
-                    match missing {
-                        // Broken off in the middle: what was answered for gets the same answer again.
-                        true => self.away("the answer broke off".into()),
-                        false => return self.count(batch, answers.into_iter().map(|line| line.answer)),
+                    let later = answers.iter().find(|line| line.later).map(|line| line.answer.clone());
+                    match later {
+                        None if answers.len() == batch.lines.len() => {
+                            return self.count(batch, answers.into_iter().map(|line| line.answer));
+                        }
+                        // What was stored gets the same answer again.
+                        Some(Err(reason)) => self.away(reason),
+                        _ => self.away("the answer broke off".into()),
                     }
                     sleep(self.backoff.next(rand::random())).await;
                 }
