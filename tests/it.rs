@@ -26,9 +26,9 @@ mod it {
     mod recordings;
     mod session_fold;
     mod session_follow;
+    mod session_replay;
     mod sessions_cli;
     mod sessions_run;
-    mod session_replay;
     mod sessions_store;
     mod source;
     mod source_faults;
