@@ -23,6 +23,7 @@ mod it {
     mod playback;
     mod readme;
     mod recorder;
+    mod readme_sessions;
     mod recordings;
     mod session_fold;
     mod session_follow;
@@ -31,6 +32,7 @@ mod it {
     mod sessions_outage;
     mod sessions_run;
     mod sessions_shell;
+    mod sessions_run;
     mod sessions_store;
     mod source;
     mod source_faults;
