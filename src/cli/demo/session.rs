@@ -144,7 +144,10 @@ async fn show(
     let mut watching = Watching::new(false, Present::Now);
     let interrupted = super::interrupted()?;
     tokio::select! {
-        shown = async { tokio::try_join!(writing, follow(following, &mut watching, out)) } => { shown?; }
+        shown = async { tokio::try_join!(writing, follow(following, &mut watching, out)) } => {
+            shown?;
+            return Ok(());
+        }
         () = interrupted => {}
     }
     Ok(watching.end(out)?)
