@@ -27,7 +27,9 @@ mod it {
     mod session_follow;
     mod session_replay;
     mod sessions_cli;
+    mod sessions_outage;
     mod sessions_run;
+    mod sessions_shell;
     mod sessions_store;
     mod source;
     mod source_faults;
