@@ -23,6 +23,7 @@ mod it {
     mod readme;
     mod recordings;
     mod session_follow;
+    mod sessions_kill;
     mod sessions_run;
     mod sessions_shell;
     mod sessions_store;
