@@ -26,7 +26,7 @@ live: ## The suites that need what no registry carries
 	@test -n "$$PROCESS_COMPOSE_BIN" || { echo "PROCESS_COMPOSE_BIN must name a process-compose" >&2; exit 1; }
 	$(CARGO) test --locked --test live
 
-soak: ## Long runs of the fault tests: power cuts, kills, failing disks, random histories
+soak: ## Long runs: fuzzing, power cuts, kills, failing disks, random histories
 	WATCHPOST_NATS_SERVER="$$(scripts/nats-server.sh)" scripts/soak.sh
 
 nats: ## Get nats-server, and print where it is

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The fault tests at length, with their figures: about an hour on two cores. Each amount can be set by its
-# variable; FAULTS_SEED repeats a run.
+# The fuzz targets and the fault tests at length, with their figures: an hour and a quarter on two cores. Each amount
+# can be set by its variable; FAULTS_SEED repeats a run of the fault tests.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,5 +13,8 @@ export DISK_FAULTS="${DISK_FAULTS:-300}"
 export MEMORY_FAULTS="${MEMORY_FAULTS:-300}"
 # sled panics on the disks that are meant to be broken.
 export RUST_BACKTRACE=0
+
+# FUZZ_MINUTES for each target; first, as a missing tool is to be told at once.
+scripts/fuzz.sh
 
 exec "${CARGO:-cargo}" test --locked --test faults -- --nocapture --test-threads=1

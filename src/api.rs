@@ -41,6 +41,7 @@ use crate::deliver;
 use crate::event::Timestamp;
 use crate::ingest::Ingest;
 use crate::session::Sessions;
+use crate::session::tail::Tail;
 use crate::source::process_compose::Status;
 use crate::store::Store;
 
@@ -74,6 +75,8 @@ struct Inner {
     store: Store,
     ingest: Ingest,
     sessions: Sessions,
+    /// What all followers of sessions have in common.
+    tail: Tail,
     settings: config::Api,
     prefixes: Vec<String>,
     sources: Vec<(String, watch::Receiver<Status>)>,
@@ -94,6 +97,7 @@ type Shared = Arc<Inner>;
 pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken) -> io::Result<()> {
     let Parts { store, ingest, sessions, settings, prefixes, sources, sinks } = parts;
     let shared = Arc::new(Inner {
+        tail: Tail::new(store.clone()),
         store,
         ingest,
         rates: sessions::Rates::new(sessions.settings().max_rate),

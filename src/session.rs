@@ -18,6 +18,7 @@ mod local;
 mod registry;
 pub mod replay;
 mod start;
+pub mod tail;
 
 #[cfg(test)]
 mod tests;

@@ -16,13 +16,17 @@ mod it {
     mod dead_letters;
     mod delivery;
     mod demo;
+    mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
     mod nats_auth;
     mod playback;
     mod readme;
     mod recordings;
+    mod session_fold;
     mod session_follow;
+    mod session_replay;
+    mod sessions_cli;
     mod sessions_kill;
     mod sessions_run;
     mod sessions_shell;

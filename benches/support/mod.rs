@@ -8,7 +8,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use watchpost::event::{Data, Draft, Kind, SenderId, Severity, StreamId, Subject};
+use watchpost::demo::Step;
+use watchpost::event::{Data, Draft, Kind, SenderId, Severity, StreamId, Subject, Timestamp};
 
 /// Prints the machine that the figures are from.
 pub(crate) fn print_machine() {
@@ -54,6 +55,15 @@ pub(crate) fn draft(n: u64, streams: u64, with_id: bool) -> Draft {
     let mut draft = Draft::new(stream, kind, subject, Severity::Info, Data::parse(data).expect("an object"));
     draft.id = with_id.then(|| SenderId::new(format!("event-{n}")).expect("an id"));
     draft
+}
+
+/// A step of the standard workload as an event of a session that begins at `start`, in milliseconds.
+pub(crate) fn session_draft(id: &StreamId, start: i64, step: &Step) -> Draft {
+    let kind = Kind::new(step.kind).expect("a type");
+    let subject = Subject::session(id, &kind).expect("a subject");
+    let data = Data::parse(step.data.clone()).expect("an object");
+    let ts = Timestamp::from_millis(start + step.at_ms as i64);
+    Draft { ts: Some(ts), ..Draft::new(id.clone(), kind, subject, Severity::Info, data) }
 }
 
 /// Appends so many bytes so many times, each followed by an fdatasync.

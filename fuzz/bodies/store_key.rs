@@ -4,7 +4,7 @@ use watchpost::event::StreamId;
 use watchpost::store::{decode_key, encode_key};
 
 /// Takes the bytes as one key, and as two halves.
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let (left, right) = bytes.split_at(bytes.len() / 2);
     decoded(bytes);
     if let (Some(left), Some(right)) = (decoded(left), decoded(right)) {

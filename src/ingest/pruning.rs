@@ -44,7 +44,8 @@ impl Pruning {
         if !writer.is_pruning() {
             let done = std::mem::take(&mut self.done);
             if done.sessions > 0 {
-                tracing::info!(sessions = done.sessions, events = done.events, "pruned");
+                let refreshed = writer.refresh()?;
+                tracing::info!(sessions = done.sessions, events = done.events, refreshed, "pruned");
             }
             for asked in self.asked.drain(..) {
                 // Whoever does not wait any more need not be told.

@@ -13,11 +13,15 @@ use super::history::{self, Listed};
 use super::lifecycle::Record;
 use super::record::{self, Span};
 use super::write::Writer;
-use super::{Error, Store, key, lifecycle, parts, prune, read, runs};
+use super::{Error, Store, index, key, lifecycle, parts, prune, read, runs};
 use crate::event::{Offset, StreamId, Timestamp};
 
 /// One step takes so many events.
 const STEP: usize = 512;
+/// Once so many times what is alive has been written, and so many bytes…
+const REFRESH_TIMES: u64 = 4;
+/// …the engine is opened again when sessions have been pruned.
+const REFRESH_BYTES: u64 = 32 << 20;
 
 /// What a step of pruning has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,6 +115,23 @@ impl Writer {
         Ok(())
     }
 
+    /// Opens the engine again where much has been written since it was opened; says whether it did.
+    ///
+    /// sled keeps a segment of its file, half a megabyte, as long as one small record in it lives, and finds that
+    /// most of them can be used again only when it is opened: else the file would grow by a quarter of all that
+    /// is written, however much is pruned.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: [`Writer::recover`] has to be called.
+    pub fn refresh(&mut self) -> Result<bool, Error> {
+        let written = self.shared.written.load(Ordering::Relaxed);
+        if written < self.shared.live_bytes() * REFRESH_TIMES + REFRESH_BYTES {
+            return Ok(false);
+        }
+        self.shared.engine()?.flush()?;
+        self.shared.refresh()
+    }
+
     /// Finds the sessions that were marked before the store was opened.
     pub(super) fn find_going(&mut self, engine: &dyn Engine) -> Result<(), Error> {
         let listed = history::list(engine, history::everything(), false);
@@ -151,6 +172,7 @@ impl Writer {
                 pruned.sessions = 1;
             }
         }
+        head.ops.extend(index::trim(&*engine, shared.first(), &mut self.trimmed_index, prune::INDEX_STEP)?);
         head.ops.push(Op::put(Tree::Index, prune::LOG_END, key::offset(self.next_offset())));
         engine.apply(&head.ops)?;
         if pruned.sessions > 0 {

@@ -30,7 +30,7 @@ const TRIM_FROM: u64 = 90;
 /// One step takes so many records of the log.
 const STEP: usize = 64;
 /// And looks at so many of the index.
-const INDEX_STEP: usize = 1024;
+pub(super) const INDEX_STEP: usize = 1024;
 
 impl Shared {
     pub(super) fn live_bytes(&self) -> u64 {
@@ -40,7 +40,9 @@ impl Shared {
     /// Counts what a batch of new events brings.
     pub(super) fn count_live(&self, ops: &[Op]) {
         let of_log = ops.iter().filter(|op| matches!(op.tree, Tree::Events | Tree::Log));
-        self.live_bytes.fetch_add(of_log.map(Op::bytes).sum::<usize>() as i64, Ordering::Relaxed);
+        let bytes = of_log.map(Op::bytes).sum::<usize>();
+        self.live_bytes.fetch_add(bytes as i64, Ordering::Relaxed);
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// How many hundredths of the budget are used.

@@ -273,6 +273,22 @@ impl Store {
         Ok(page.events)
     }
 
+    /// Calls `visit` with the stream of each stretch of the log from an offset on, and with the offset behind the
+    /// stretch, until it says to stop. What is applied counts, which may not be durable yet.
+    pub fn visit_spans(&self, from: Offset, mut visit: impl FnMut(&StreamId, Offset) -> bool) -> Result<(), Error> {
+        let engine = self.shared.engine()?;
+        for record in log_records(&*engine, from) {
+            let (mut behind, spans) = record?;
+            for span in spans {
+                behind += span.count;
+                if !visit(&span.session, behind) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A stream from a seq on, oldest first.
     pub fn stream(&self, id: &StreamId, from_seq: u64, limit: Limit) -> Result<Vec<Logged>, Error> {
         let (engine, end) = self.reader()?;

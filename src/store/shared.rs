@@ -17,6 +17,8 @@ use crate::event::Offset;
 
 /// How long a reader may keep a lost handle before opening another one is given up for the time being.
 const READERS_GONE: Duration = Duration::from_secs(10);
+/// How long a reader may keep a handle that is well before it is left open.
+const READER_DONE: Duration = Duration::from_millis(200);
 
 /// Where the engine's bytes are.
 enum Place {
@@ -48,6 +50,8 @@ pub(super) struct Shared {
     indexed: AtomicU64,
     pub(super) ids: AtomicU64,
     pub(super) live_bytes: AtomicI64,
+    /// Bytes written to the log since the engine was opened.
+    pub(super) written: AtomicU64,
     health: Mutex<Health>,
     /// Why the handle is lost, where somebody else than the writer noticed it first.
     lost: Mutex<Option<String>>,
@@ -87,6 +91,7 @@ impl Store {
             indexed: AtomicU64::new(0),
             ids: AtomicU64::new(0),
             live_bytes: AtomicI64::new(0),
+            written: AtomicU64::new(0),
             health: Mutex::new(Health::Ok),
             lost: Mutex::default(),
             rewriting: Mutex::new(()),
@@ -131,8 +136,28 @@ impl Shared {
         self.live_bytes.store(live.cast_signed(), Ordering::Release);
         *self.zones.write().unwrap_or_else(PoisonError::into_inner) = index::zones(&*engine)?;
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = Some(engine);
+        self.written.store(0, Ordering::Relaxed);
         self.durable.send_replace(end);
         Ok(())
+    }
+
+    /// Closes an engine that is well and opens it again, while readers wait; `false` where one of them does not
+    /// let go of it in time. What was applied must be flushed.
+    pub(super) fn refresh(&self) -> Result<bool, Error> {
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut old) = engine.take() else { return Ok(false) };
+        let deadline = Instant::now() + READER_DONE;
+        while Arc::get_mut(&mut old).is_none() {
+            if Instant::now() > deadline {
+                *engine = Some(old);
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(old);
+        *engine = Some(self.place.open()?);
+        self.written.store(0, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Takes up from what the engine has, after a change that went past the writer.

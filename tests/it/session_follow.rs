@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use watchpost::event::{Data, Draft, Kind, Severity, StreamId, Subject};
+use watchpost::event::{Data, Draft, Kind, Severity, StreamId, Subject, Timestamp};
 use watchpost::ingest::Ingest;
 use watchpost::session::follow::Follow;
+use watchpost::session::tail::Tail;
 use watchpost::store::{Store, Submission};
 
 use super::support::history::Log;
@@ -16,11 +17,15 @@ fn id(name: &str) -> StreamId {
     StreamId::new(name).expect("an id")
 }
 
-async fn emit(ingest: &Ingest, session: &str, kind: &str, data: &str) -> u64 {
+fn draft(session: &str, kind: &str, data: &str) -> Draft {
     let (session, kind) = (id(session), Kind::new(kind).expect("a type"));
     let subject = Subject::session(&session, &kind).expect("a subject");
     let data = Data::parse(data.into()).expect("an object");
-    let draft = Draft::new(session, kind, subject, Severity::Info, data);
+    Draft::new(session, kind, subject, Severity::Info, data)
+}
+
+async fn emit(ingest: &Ingest, session: &str, kind: &str, data: &str) -> u64 {
+    let draft = draft(session, kind, data);
     ingest.submit(Submission::events(vec![draft])).await.expect("taken")[0].seq
 }
 
@@ -34,9 +39,8 @@ async fn write(ingest: &Ingest, session: &str, seq: u64) {
     assert_eq!(emit(ingest, session, kind, data).await, seq);
 }
 
-/// What a follower from there sees, to the end of the session.
-async fn seen(store: Store, session: &str, from: u64) -> Vec<u64> {
-    let mut follow = Follow::new(store, id(session), from);
+/// What a follower sees, to the end of the session.
+async fn seen(mut follow: Follow) -> Vec<u64> {
     let mut seen = Vec::new();
     while let Some(logged) = follow.next().await.expect("a store") {
         seen.push(logged.event.seq);
@@ -51,12 +55,13 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn followers_that_begin_at_every_seq_see_each_event_once_while_a_writer_writes() {
     let log = Log::on(Store::memory());
+    let tail = Tail::new(log.store.clone());
     let mut followers = JoinSet::new();
     for written in 1..=EVENTS {
         // One that begins where the log is, one far ahead of it, one far behind.
         for from in [written, EVENTS + 1 - written, written / 2] {
-            let store = log.store.clone();
-            followers.spawn(async move { (from.max(1), seen(store, "s", from).await) });
+            let follow = tail.follow(id("s"), from);
+            followers.spawn(async move { (from.max(1), seen(follow).await) });
         }
         write(&log.ingest, "s", written).await;
         emit(&log.ingest, "other", if written == 1 { "session_started" } else { "scan_progress" }, "{}").await;
@@ -87,7 +92,7 @@ async fn a_slow_reader_delays_neither_the_writer_nor_another_reader() {
     write(&log.ingest, "s", 1).await;
     let mut slow = Follow::new(log.store.clone(), id("s"), 1);
     slow.next().await.expect("a store").expect("an event");
-    let other = tokio::spawn(seen(log.store.clone(), "s", 1));
+    let other = tokio::spawn(seen(Follow::new(log.store.clone(), id("s"), 1)));
     for seq in 2..=EVENTS {
         write(&log.ingest, "s", seq).await;
     }
@@ -105,7 +110,36 @@ async fn one_that_begins_behind_the_end_of_a_session_ends_at_once() {
     for seq in 1..=EVENTS {
         write(&log.ingest, "s", seq).await;
     }
-    assert_eq!(in_time(seen(log.store.clone(), "s", EVENTS + 1)).await, [0; 0]);
-    assert_eq!(in_time(seen(log.store.clone(), "s", EVENTS)).await, [EVENTS]);
+    assert_eq!(in_time(seen(Follow::new(log.store.clone(), id("s"), EVENTS + 1))).await, [0; 0]);
+    assert_eq!(in_time(seen(Follow::new(log.store.clone(), id("s"), EVENTS))).await, [EVENTS]);
+    log.close();
+}
+
+#[tokio::test]
+async fn a_session_that_was_pruned_is_over_for_who_follows_it() {
+    let log = Log::on(Store::memory());
+    for seq in 1..=EVENTS {
+        let kind = if seq == 1 { "session_started" } else { "session_ended" };
+        if seq == 1 || seq == EVENTS {
+            let long_ago = Some(Timestamp::from_millis(1_577_836_800_000));
+            let draft = Draft { ts: long_ago, ..draft("s", kind, r#"{"status":"completed"}"#) };
+            log.ingest.submit(Submission::events(vec![draft])).await.expect("taken");
+        } else {
+            // More than a page, in all.
+            let data = format!(r#"{{"x":"{}"}}"#, "x".repeat(20_000));
+            log.ingest.submit(Submission::events(vec![draft("s", "mine", &data)])).await.expect("taken");
+        }
+    }
+    let mut begun = Follow::new(log.store.clone(), id("s"), 1);
+    begun.next().await.expect("a store").expect("an event");
+    let mut none = Follow::new(log.store.clone(), id("t"), 7);
+    log.store.maintainer().pass(true).expect("indexed");
+    assert_eq!(log.ingest.prune().await.expect("pruned").sessions, 1);
+    let rest = in_time(seen(begun)).await;
+    assert!(rest.len() < 60 && rest.first() == Some(&2), "what was in memory, and no more: {rest:?}");
+    assert!(
+        none.try_next().expect("a store").is_none() && !none.has_ended(),
+        "one that has not begun is waited for"
+    );
     log.close();
 }

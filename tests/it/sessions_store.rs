@@ -420,3 +420,34 @@ fn an_export_has_the_sessions_and_their_list() {
     assert_eq!(copy.list(SessionQuery::default()), open.list(SessionQuery::default()));
     assert_eq!(copy.session("s3"), open.session("s3"));
 }
+
+#[test]
+fn disk_use_settles_over_ten_rolling_windows() {
+    const SESSIONS: usize = 10;
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut open = keeping(&dir, Duration::from_secs(1000 * 24 * 3600), SESSIONS as u64);
+    let data = format!(r#"{{"pad":"{}"}}"#, "x".repeat(1900));
+    let mut used = Vec::new();
+    for window in 0..10 {
+        for n in 0..SESSIONS {
+            let name = format!("w{window}-{n}");
+            open.send(started(&name)).expect("taken");
+            for _ in 0..10 {
+                let drafts = (0..50).map(|_| draft(&name, "level_started", &data)).collect();
+                open.submit(Submission::events(drafts)).expect("taken");
+            }
+            open.send(ended(&name, "completed")).expect("taken");
+        }
+        prune(&mut open, Timestamp::now());
+        open.writer.refresh().expect("no error");
+        let stats = open.store.stats().expect("stats");
+        used.push((stats.live_bytes, stats.disk_bytes));
+    }
+    println!("live and disk bytes after each of ten windows: {used:?}");
+    let live = |window: usize| used[window].0;
+    assert_eq!(open.list(SessionQuery::default()).len(), SESSIONS);
+    assert!((1..10).all(|window| live(window).abs_diff(live(1)) < live(1) / 20), "{used:?}");
+    // The file settles at a multiple of what one window has alive, whatever was written in all.
+    let disk = |windows: std::ops::Range<usize>| used[windows].iter().map(|(_, disk)| *disk).max();
+    assert!(disk(7..10) <= disk(3..7).map(|most| most * 11 / 10), "{used:?}");
+}

@@ -10,4 +10,5 @@ pub(crate) mod log;
 pub(crate) mod nats;
 pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod session;
 pub(crate) mod wait;

@@ -99,7 +99,7 @@ fn follow(shared: &Shared, headers: &HeaderMap, asked: &Asked, session: SessionI
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let place = (from > 1).then(|| Event::default().id((from - 1).to_string()));
-    sse::answer(shared, place, Follow::new(shared.store.clone(), session.id, from))
+    sse::answer(shared, place, shared.tail.follow(session.id, from))
 }
 
 impl sse::Source for Follow {

@@ -84,7 +84,7 @@ async fn follow(shared: &Shared, headers: &HeaderMap, session: SessionInfo) -> R
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let state = fold(&shared.store, &session.id, None).await?;
-    let follow = Follow::new(shared.store.clone(), session.id.clone(), state.seq() + 1);
+    let follow = shared.tail.follow(session.id.clone(), state.seq() + 1);
     let (store, id) = (shared.store.clone(), session.id);
     sse::answer(shared, None, States { store, id, follow, state, changed: true, next: Instant::now() })
 }

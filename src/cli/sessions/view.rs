@@ -7,6 +7,7 @@ pub(in crate::cli) mod gauges;
 pub(in crate::cli) mod list;
 pub(in crate::cli) mod outline;
 pub(in crate::cli) mod progress;
+mod sections;
 pub(in crate::cli) mod spans;
 #[cfg(test)]
 pub(in crate::cli) mod testing;
@@ -15,6 +16,7 @@ pub(in crate::cli) mod waterfall;
 pub(in crate::cli) mod whole;
 
 use crate::cli::styled::Style;
+use crate::store::Status;
 
 /// How a part of a session fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,16 @@ pub(in crate::cli) enum Fate {
 }
 
 impl Fate {
+    /// That of a session.
+    pub(in crate::cli) fn of(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Busy,
+            Status::Completed => Self::Done,
+            Status::Failed => Self::Failed,
+            Status::Interrupted => Self::Cut,
+        }
+    }
+
     /// Its mark.
     pub(in crate::cli) fn mark(self) -> &'static str {
         match self {
@@ -55,5 +67,15 @@ impl Fate {
             Self::Cut => Style::Warn,
             Self::Failed => Style::Bad,
         }
+    }
+}
+
+/// A status as people read it.
+pub(in crate::cli) fn word(status: Status) -> &'static str {
+    match status {
+        Status::Active => "active",
+        Status::Completed => "completed",
+        Status::Failed => "failed",
+        Status::Interrupted => "interrupted",
     }
 }

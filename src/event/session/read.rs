@@ -48,6 +48,8 @@ fn by_field<'a, T: Deserialize<'a> + Default>(data: &'a str) -> Read<T> {
     let Ok(Fields(mut fields)) = serde_json::from_str::<Fields<'a>>(data) else {
         return Read { value: T::default(), wrong: vec!["data".into()] };
     };
+    // What is null is as good as missing.
+    fields.retain(|_, value| value.get() != "null");
     if fields.contains_key(&Text::from("error.type")) {
         fields.remove(&Text::from("error_type"));
     }

@@ -59,7 +59,7 @@ pub struct Diff {
     pub added: Vec<Change>,
     /// Nodes that only the first has.
     pub removed: Vec<Change>,
-    /// Nodes that took at least half as long again and 100 ms more.
+    /// Nodes complete in both that took at least half as long again and 100 ms more.
     pub slower: Vec<Change>,
     /// Nodes for which that is the other way round.
     pub faster: Vec<Change>,
@@ -141,6 +141,7 @@ fn compare(diff: &mut Diff, name: &str, a: Option<&NodeView>, b: Option<&NodeVie
     match (a, b) {
         (None, _) => diff.added.push(change),
         (_, None) => diff.removed.push(change),
+        _ if !(complete(a) && complete(b)) => {}
         _ if longer(change.before_ms, change.after_ms) => diff.slower.push(change),
         _ if longer(change.after_ms, change.before_ms) => diff.faster.push(change),
         _ => {}

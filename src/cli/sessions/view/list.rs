@@ -1,10 +1,10 @@
 //! The list of sessions. Pure.
 
-use super::Fate;
+use super::{Fate, word};
 use crate::cli::amount::{count, took};
 use crate::cli::styled::{Line, Style};
 use crate::event::Timestamp;
-use crate::store::{SessionInfo, Status};
+use crate::store::SessionInfo;
 
 /// The columns of a status with its mark.
 const STATUS: usize = 13;
@@ -23,7 +23,7 @@ pub(in crate::cli) fn lines(sessions: &[SessionInfo], now: Timestamp, columns: O
         "ID", "STATUS", "STARTED", "TOOK", "EVENTS"
     );
     let line = |session: &SessionInfo| {
-        let fate = fate(session.status);
+        let fate = Fate::of(session.status);
         let start = session.start.to_string().replace('T', " ");
         let length = session.end.unwrap_or(now).as_millis().saturating_sub(session.start.as_millis());
         Line::plain(format!("{:id$}  ", session.id.as_str()))
@@ -36,30 +36,11 @@ pub(in crate::cli) fn lines(sessions: &[SessionInfo], now: Timestamp, columns: O
     all.map(|line| columns.map_or(line.clone(), |columns| line.cut(columns))).collect()
 }
 
-/// How a session fares.
-pub(in crate::cli) fn fate(status: Status) -> Fate {
-    match status {
-        Status::Active => Fate::Busy,
-        Status::Completed => Fate::Done,
-        Status::Failed => Fate::Failed,
-        Status::Interrupted => Fate::Cut,
-    }
-}
-
-/// A status as people read it.
-pub(in crate::cli) fn word(status: Status) -> &'static str {
-    match status {
-        Status::Active => "active",
-        Status::Completed => "completed",
-        Status::Failed => "failed",
-        Status::Interrupted => "interrupted",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{Data, StreamId};
+    use crate::store::Status;
 
     #[test]
     fn each_session_has_a_line() {

@@ -1,7 +1,7 @@
 //! How far a session has come, as it is shown below its events. Pure.
 
 use super::gauges::Gauge;
-use super::spans;
+use super::{Fate, spans};
 use crate::cli::amount::{count, took};
 use crate::cli::styled::{Line, Style};
 use crate::state::session::{Rates, Status, View};
@@ -28,7 +28,7 @@ pub(in crate::cli) fn levels(view: &View) -> Vec<Gauge> {
 
 /// The line below: how fast it goes, and what is left.
 pub(in crate::cli) fn foot(view: &View, rates: &Rates) -> Line {
-    let fate = spans::session(view.status);
+    let fate = Fate::of(view.status);
     let tokens: u64 = view
         .providers
         .iter()

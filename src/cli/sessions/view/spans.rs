@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Fate;
-use super::calls::Calls;
+use super::calls::{Call, Calls};
 use super::tree::Span;
 use crate::cli::amount::{count, took};
 use crate::event::Timestamp;
@@ -23,7 +23,7 @@ pub(in crate::cli) fn spans(view: &View, name: &str, calls: Option<&Calls>, now:
         name: if name.is_empty() { "session".into() } else { name.into() },
         start: start.as_millis(),
         end: end.as_millis(),
-        fate: session(view.status),
+        fate: Fate::of(view.status),
         note: String::new(),
     }];
     let nodes = group(view);
@@ -32,16 +32,6 @@ pub(in crate::cli) fn spans(view: &View, name: &str, calls: Option<&Calls>, now:
     }
     walk.levels(None, 1, spans[0].start, &nodes, &mut spans);
     spans
-}
-
-/// How a session fares.
-pub(in crate::cli) fn session(status: Status) -> Fate {
-    match status {
-        Status::Active => Fate::Busy,
-        Status::Completed => Fate::Done,
-        Status::Failed => Fate::Failed,
-        Status::Interrupted => Fate::Cut,
-    }
 }
 
 /// How a level fares, while the session goes on or after it.
@@ -123,7 +113,9 @@ impl Walk<'_> {
             // One that has not begun has taken no time.
             let end = end.unwrap_or(if begun.is_some() { self.end } else { start }).max(start);
             spans.push(Span { depth, name: node.name().into(), start, end, fate, note: note(node, self.going) });
-            for call in self.calls.into_iter().flat_map(|calls| calls.of(&node.id)) {
+            // A node may have been generated before, in another plan.
+            let own = |call: &&Call| begun.is_some() && (start..=end).contains(&call.start);
+            for call in self.calls.into_iter().flat_map(|calls| calls.of(&node.id)).filter(own) {
                 let fate = if call.fate == Fate::Busy && !self.going { Fate::Cut } else { call.fate };
                 let (start, end) = (call.start, call.end.unwrap_or(self.end).max(call.start));
                 spans.push(Span {
