@@ -21,7 +21,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// Why a session is interrupted: the writer in a process is gone, or nothing was heard of it for so many ms.
 #[derive(Debug, Clone, Copy)]
-enum Reason {
+pub(super) enum Reason {
     WriterGone,
     Idle(u64),
 }
@@ -115,7 +115,7 @@ pub(super) async fn mark_gone(sessions: &Sessions, id: &StreamId) -> Result<(), 
 }
 
 /// Interrupts a session, unless an event came in between: then that one wins, and the answer is `false`.
-async fn mark(sessions: &Sessions, id: &StreamId, held: Held, reason: Reason) -> Result<bool, Error> {
+pub(super) async fn mark(sessions: &Sessions, id: &StreamId, held: Held, reason: Reason) -> Result<bool, Error> {
     let inner = &sessions.inner;
     let gone = (held == Held::Gone).then(|| registry::writer(id, None));
     let mut submission = Submission { writes: gone.into_iter().collect(), ..Submission::default() };
