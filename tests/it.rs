@@ -22,6 +22,7 @@ mod it {
     mod nats_auth;
     mod playback;
     mod readme;
+    mod readme_sessions;
     mod recordings;
     mod session_fold;
     mod session_follow;
