@@ -26,7 +26,7 @@ pub(super) fn icon(kind: &str) -> Option<(char, &'static str)> {
 }
 
 /// Which session an event is of, in short: of a UUIDv7 as much as tells sessions of different milliseconds apart.
-pub(super) fn short(session: &str) -> &str {
+pub(in crate::cli) fn short(session: &str) -> &str {
     let uuid = uuid::Uuid::try_parse(session).is_ok_and(|id| id.get_version_num() == 7);
     if uuid { session.get(..13).unwrap_or(session) } else { session }
 }

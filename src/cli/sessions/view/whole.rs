@@ -39,7 +39,7 @@ fn head(session: &SessionInfo, view: &View, rates: &Rates) -> Vec<Line> {
     let mut lines = vec![
         Line::of(Style::Bold, session.id.as_str())
             .text("  ")
-            .add(fate.style(), format!("{} {}", fate.mark(), word(session.status))),
+            .add(fate.style(), format!("{} {}", fate.mark(), word(view.status))),
         Line::plain(format!(
             "started {}, {} {}; {}{segments}",
             started.trim_end_matches('Z'),
