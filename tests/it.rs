@@ -28,6 +28,7 @@ mod it {
     mod session_follow;
     mod session_replay;
     mod sessions_cli;
+    mod sessions_kill;
     mod sessions_outage;
     mod sessions_run;
     mod sessions_shell;
