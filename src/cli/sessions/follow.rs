@@ -58,7 +58,9 @@ pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environm
         return Ok(Exit::Ok);
     }
     let mut watching = Watching::new(args.json, Present::Now);
-    let mut pages = Pages::new(&reader, &session.id, 1..from.min(session.events + 1));
+    // What was before is of interest for the bars alone.
+    let before = if args.json || out.size().is_none() { 1 } else { from.min(session.events + 1) };
+    let mut pages = Pages::new(&reader, &session.id, 1..before);
     while let Some(page) = pages.next().await? {
         page.iter().for_each(|row| watching.skip(row));
     }
