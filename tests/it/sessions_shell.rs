@@ -264,40 +264,37 @@ async fn inside_of_a_run_what_is_recorded_belongs_to_it() {
 }
 
 #[tokio::test]
-async fn old_sessions_are_pruned_when_they_are_asked_for_with_a_daemon_and_without() {
-    let mut dir = tempfile::tempdir().expect("a folder");
+async fn old_sessions_are_pruned_when_it_is_asked_for_with_a_daemon_and_without() {
     for with_daemon in [true, false] {
-        let mut daemon = start(dir, "");
-        for n in 0..3 {
-            record(daemon.dir(), &["--name", &format!("s{n}")], "{\"type\":\"a\"}\n");
-        }
-        daemon.signal(Signal::TERM);
-        daemon.wait();
-        dir = daemon.take_dir();
-        let keep = |command: &mut Command| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().to_owned();
+        let keep_one = |mut command: Command| {
             command.env("WATCHPOST_STORE_MAX_SESSIONS", "1");
+            command
         };
-        let mut again = command(dir.path(), "");
-        keep(&mut again);
-        let running = with_daemon.then(|| again.spawn().expect("it starts"));
+        let mut daemon = Daemon::ready(keep_one(command(&path, "")), dir);
+        for n in 0..3 {
+            record(&path, &["--name", &format!("s{n}")], "{\"type\":\"a\"}\n");
+        }
         let prune = |args: &[&str]| {
-            let mut command = beside(dir.path(), &[&["sessions", "prune"], args].concat());
-            keep(&mut command);
-            command.output().expect("it runs")
+            let prune = keep_one(beside(&path, &[&["sessions", "prune"], args].concat())).output();
+            said(&prune.expect("it runs"))
         };
-        if with_daemon {
-            wait::until("the daemon", async || watchpost(dir.path(), &["sinks"]).status.success().then_some(()))
-                .await;
-        }
-        let told = said(&prune(&["--dry-run"]));
-        assert!(told.ends_with("2 would be removed\n") || with_daemon, "{told}");
-        let told = said(&prune(&[]));
-        assert!(told.ends_with("removed\n"), "{told}");
-        if let Some(mut running) = running {
-            running.kill().expect("it is there");
-            running.wait().expect("a child");
-        }
-        let list = said(&watchpost(dir.path(), &["sessions", "list", "--json"]));
-        assert_eq!(list.lines().count(), 1, "{list}");
+        let told = wait::until("the index to have them", async || {
+            Some(prune(&["--dry-run"])).filter(|told| told.ends_with("2 would be removed\n"))
+        })
+        .await;
+        assert_eq!(told.matches("watchpost sessions record").count(), 2, "{told}");
+        let kept = (!with_daemon).then(|| {
+            daemon.signal(Signal::TERM);
+            daemon.wait();
+            daemon.take_dir()
+        });
+        let told = prune(&[]);
+        assert!(told.ends_with("2 removed\n"), "{told}");
+        assert_eq!(prune(&[]), "0 removed\n");
+        let list = said(&watchpost(&path, &["sessions", "list", "--json"]));
+        assert!(list.lines().count() == 1 && list.contains(r#""name":"s2""#), "{list}");
+        drop(kept);
     }
 }
