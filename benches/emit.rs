@@ -175,7 +175,10 @@ async fn in_process(bench: &Bench, rate: u64, events: u64) -> Vec<Duration> {
     let session = bench.session().await;
     let times = Arc::new(Times::new(events));
     let follower = tokio::spawn(seen(bench.follow(session.id()), times.clone(), events));
-    times.pace(rate, |n| drop(session.try_emit(KIND, &payload(n)).expect("room"))).await;
+    let emit = |n| {
+        session.try_emit(KIND, &payload(n)).expect("room");
+    };
+    times.pace(rate, emit).await;
     follower.await.expect("followed")
 }
 
@@ -258,7 +261,10 @@ fn many() {
         let each = events / sessions;
         let following: Vec<_> =
             followed.map(|session| tokio::spawn(seen(bench.follow(session.id()), times.clone(), each))).collect();
-        times.pace(rate, |n| drop(open[(n % sessions) as usize].try_emit(KIND, &payload(n)).expect("room"))).await;
+        let emit = |n| {
+            open[(n % sessions) as usize].try_emit(KIND, &payload(n)).expect("room");
+        };
+        times.pace(rate, emit).await;
         let mut latencies = Vec::new();
         for follower in following {
             latencies.extend(follower.await.expect("followed"));
