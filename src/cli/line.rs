@@ -2,6 +2,8 @@
 
 mod session;
 
+pub(super) use session::short;
+
 use crate::event::process::{ProcessData, Reason, ResourcesData, RestartedBy, kind};
 use crate::event::source::SourceData;
 use crate::event::{Class, Event, Severity};

@@ -28,7 +28,8 @@ fn events(upto: &str) -> Vec<Value> {
         json!({"type": kind, "data": data})
     };
     let call = |kind: &str, more: Value| {
-        let mut data = json!({"request_id": "r-1", "node_id": "a", "attempt": 1, "provider": "acme", "model": "m-1"});
+        let mut data =
+            json!({"request_id": "r-1", "node_id": "a", "attempt": 1, "provider": "acme", "model": "m-1"});
         data.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         json!({"type": kind, "data": data})
     };
@@ -38,7 +39,11 @@ fn events(upto: &str) -> Vec<Value> {
         node("node_generation_started", "a", json!({})),
         call("provider_request_sent", json!({})),
         node("node_generation_started", "b", json!({})),
-        node("node_generation_failed", "b", json!({"error": "the provider\u{1b}[2J gave up", "error.type": "timeout"})),
+        node(
+            "node_generation_failed",
+            "b",
+            json!({"error": "the provider\u{1b}[2J gave up", "error.type": "timeout"}),
+        ),
         call("provider_response_received", json!({"input_tokens": 1200, "output_tokens": 34})),
         node("node_generation_completed", "a", json!({"duration_ms": 4000})),
         json!({"type": "level_completed", "data": {"plan_id": "p", "level_index": 0, "generated_count": 1,
@@ -134,7 +139,8 @@ async fn provider_request_sent_and_response_received_update_node_status_from_wai
         assert!(node(&waits).ends_with("waits for the provider"), "{waits}");
         assert!(node(&answered).contains("✔ src/a.rs"), "{answered}");
         assert!(node(&answered).ends_with("1,200 + 34 tokens"), "{answered}");
-        let status = |seq: &str| json_of(dir, &["show", DONE, "--until", seq])["state"]["nodes"][0]["status"].clone();
+        let status =
+            |seq: &str| json_of(dir, &["show", DONE, "--until", seq])["state"]["nodes"][0]["status"].clone();
         assert_eq!([status("4"), status("5"), status("8")], ["generating", "provider_waiting", "complete"]);
     })
     .await;
@@ -151,7 +157,7 @@ async fn node_generation_failed_renders_failure_detail_with_error_message() {
             assert!(!told.contains('\u{1b}'), "{told:?}");
         }
         let replayed = told(dir, &["replay", ACTIVE]);
-        assert!(replayed.contains("09:53:37.000 ✖ src/b.rs failed: the provider"), "{replayed}");
+        assert!(replayed.contains("10:03:37.000 ✖ src/b.rs failed: the provider"), "{replayed}");
     })
     .await;
 }
@@ -168,7 +174,7 @@ async fn level_started_and_level_completed_update_progress() {
         assert!(level("3").starts_with("└ ● level 0"), "{}", level("3"));
         assert!(level("6").ends_with("0 of 2 complete"), "{}", level("6"));
         assert!(level("9").ends_with("1 of 2 complete, 1 failed"), "{}", level("9"));
-        assert!(level("10").contains("✖ level 0 8.0 s"), "{}", level("10"));
+        assert!(level("10").contains("✖ level 0 7.0 s"), "{}", level("10"));
         let progress = |seq: &str| json_of(dir, &["show", DONE, "--until", seq])["state"]["levels"][0].clone();
         assert_eq!((&progress("3")["total"], &progress("3")["ended"]), (&json!(2), &Value::Null));
         assert_eq!(progress("10")["told"], json!({"generated": 1, "failed": 1, "total": 2}));
@@ -241,7 +247,10 @@ async fn two_sessions_are_compared() {
         insta::assert_snapshot!("compared", told);
         let diff = json_of(dir, &["diff", ACTIVE, "0199ec5e"]);
         assert_eq!((&diff["a"], &diff["b"]), (&json!(ACTIVE), &json!(DONE)));
-        assert_eq!((&diff["before"]["nodes"]["complete"], &diff["after"]["nodes"]["complete"]), (&json!(0), &json!(1)));
+        assert_eq!(
+            (&diff["before"]["nodes"]["complete"], &diff["after"]["nodes"]["complete"]),
+            (&json!(0), &json!(1))
+        );
     })
     .await;
 }

@@ -74,7 +74,8 @@ async fn several(shared: &Inner, to: &To, text: &str) -> Result<Response, Error>
     Ok(Json(answers).into_response())
 }
 
-fn take(shared: &Inner, to: &To, events: usize) -> Result<(), Error> {
+/// Counts events against the rate of their session.
+pub(super) fn take(shared: &Inner, to: &To, events: usize) -> Result<(), Error> {
     let told = |wait| Error::too_fast(wait, "more events a second than one session may send (session.max_rate)");
     shared.rates.take(&to.session, events).map_err(told)
 }

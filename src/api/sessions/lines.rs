@@ -14,7 +14,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::emit::{self, Fate, To};
 use crate::api::{Error, Shared};
@@ -36,19 +36,27 @@ enum Part {
 }
 
 /// Takes the lines of a body, and answers.
+///
+/// # Errors
+/// 429, or 503, where not even the first lines can be taken now. Later on, lines over the rate wait, and the answer
+/// is cut off behind the first line that has to be sent again.
 pub(super) async fn emit(shared: &Shared, to: To, body: Body) -> Result<Response, Error> {
-    let mut body = Incoming::new(body);
-    // Before the answer begins: a client that waits for leave to send is given it by this.
-    body.read().await;
     let (answers, taken) = mpsc::channel(ANSWERS);
-    let intake = Intake { shared: shared.clone(), to, answers };
-    shared.intakes.spawn(intake.run(body));
+    let (begin, begun) = oneshot::channel();
+    let intake = Intake { shared: shared.clone(), to, answers, begin: Some(begin) };
+    // A task of its own: what has come is stored also when the client is gone meanwhile.
+    shared.intakes.spawn(intake.run(Incoming::new(body)));
+    begun.await.unwrap_or_else(|_| Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops")))?;
     let parts = stream::unfold(Some(taken), |taken| async move {
         let mut taken = taken?;
         match taken.recv().await {
             Some(Part::Lines(lines)) => Some((Ok(lines), Some(taken))),
             Some(Part::End) => None,
-            None => Some((Err(io::Error::other("the answer was cut off")), None)),
+            None => {
+                // Once aside, so that what was answered is on its way.
+                tokio::task::yield_now().await;
+                Some((Err(io::Error::other("the answer was cut off")), None))
+            }
         }
     });
     let content = (header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -130,10 +138,12 @@ struct Intake {
     shared: Shared,
     to: To,
     answers: mpsc::Sender<Part>,
+    /// Who waits for whether the answer begins, until it does.
+    begin: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
 impl Intake {
-    async fn run(self, mut body: Incoming) {
+    async fn run(mut self, mut body: Incoming) {
         loop {
             let batch = body.batch();
             if batch.is_empty() && body.ended {
@@ -145,22 +155,47 @@ impl Intake {
                     () = self.shared.shutdown.cancelled() => return,
                 }
             }
-            self.shared.rates.wait(&self.to.session, batch.len()).await;
-            let fates = self.store(batch, &mut body).await;
-            let later = fates.iter().any(|(_, fate)| emit::is_retryable(fate));
-            if !self.tell(&fates).await {
-                return;
+            if let Err(error) = self.admit(batch.len()).await {
+                return self.begin(Err(error));
             }
-            if later {
-                // What comes behind would be stored before what has to be sent again.
-                break;
+            let mut fates = self.store(batch, &mut body).await;
+            // What comes behind a line that has to be sent again has to be sent again too, to stay behind it.
+            let again = fates.iter().position(|(_, fate)| emit::is_retryable(fate));
+            if let (Some(0), true, Some((_, Err(error)))) = (again, self.begin.is_some(), fates.first()) {
+                let error = error.clone();
+                return self.begin(Err(error));
+            }
+            fates.truncate(again.map_or(fates.len(), |again| again + 1));
+            self.begin(Ok(()));
+            if !self.tell(&fates).await || again.is_some() {
+                return;
             }
         }
         if let Some(broken) = body.broken {
             tracing::debug!(session = %self.to.session, "lines broke off: {broken}");
         }
+        self.begin(Ok(()));
         // Whoever is gone needs no end.
         let _ = self.answers.send(Part::End).await;
+    }
+
+    /// Begins the answer, or says why not; once.
+    fn begin(&mut self, how: Result<(), Error>) {
+        if let Some(begin) = self.begin.take() {
+            // Whoever is gone need not know.
+            let _ = begin.send(how);
+        }
+    }
+
+    /// Waits until so many more events may be stored; before the answer has begun, it is refused at once.
+    async fn admit(&self, events: usize) -> Result<(), Error> {
+        match self.begin {
+            Some(_) => emit::take(&self.shared, &self.to, events),
+            None => {
+                self.shared.rates.wait(&self.to.session, events).await;
+                Ok(())
+            }
+        }
     }
 
     /// Stores a batch, and reads ahead meanwhile, at most another one.

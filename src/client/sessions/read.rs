@@ -84,7 +84,7 @@ impl Reader {
     /// Follows a session from a seq on.
     pub fn follow_session(&self, id: &StreamId, from_seq: u64) -> Following {
         match self {
-            Self::Daemon(client) => Following::Daemon(client.follow_session(id, from_seq)),
+            Self::Daemon(client) => Following::Daemon(Box::new(client.follow_session(id, from_seq))),
             Self::Store { store, .. } => Following::Store(follow::Follow::new(store.clone(), id.clone(), from_seq)),
         }
     }
@@ -100,7 +100,7 @@ fn shown(store: &Store, wanted: &str, until_seq: Option<u64>) -> Result<Shown, F
 /// A follower of one session.
 pub enum Following {
     /// At a daemon.
-    Daemon(Follow),
+    Daemon(Box<Follow>),
     /// In a store, which nobody writes to while it is read here.
     Store(follow::Follow),
     /// In a store that this process writes to.

@@ -226,7 +226,7 @@ async fn lines_over_the_rate_wait_and_lose_nothing() {
 }
 
 #[tokio::test]
-async fn lines_that_cannot_be_stored_now_end_the_answer_and_go_through_later() {
+async fn lines_that_cannot_be_stored_now_cut_the_answer_off_and_go_through_later() {
     let disk = Disk::default();
     let server = Server::over(Store::on(&disk).expect("a store"), loopback(), config::Session::default()).await;
     server.begin("s").await;
@@ -234,14 +234,33 @@ async fn lines_that_cannot_be_stored_now_end_the_answer_and_go_through_later() {
     raw.chunk(b"{\"type\":\"a\"}\n").await;
     until("the first line", async || (server.stored("s").await.len() == 2).then_some(())).await;
     disk.set_free(Some(0));
-    raw.chunk(b"{\"type\":\"b\"}\n").await;
-    let text = raw.finish().await;
-    let all = told(&text);
-    assert_eq!((&all[0]["seq"], &all[1]["line"], &all[1]["error"]["status"]), (&json!(2), &json!(2), &json!(503)));
+    raw.chunk(b"{\"type\":\"b\"}\n{\"type\":\"c\"}\n").await;
+    let mut rest = String::new();
+    raw.0.read_to_string(&mut rest).await.expect("text");
+    assert!(
+        rest.contains("{\"line\":1,\"seq\":2}") && rest.contains("\"line\":2") && rest.contains("503"),
+        "{rest}"
+    );
+    assert!(!rest.contains("\"line\":3") && !rest.ends_with("0\r\n\r\n"), "no client takes it for whole: {rest}");
+    // Where not even the first lines can be taken, it is the request that is refused.
+    let lines = "{\"type\":\"a\"}\n{\"type\":\"b\"}\n{\"type\":\"c\"}\n";
+    assert_eq!(send(&server, "s", Some("other"), lines.into()).await.0, 503);
     disk.set_free(None);
-    let (_, text) = send(&server, "s", Some("k"), "{\"type\":\"a\"}\n{\"type\":\"b\"}\n".into()).await;
+    let (_, text) = send(&server, "s", Some("k"), lines.into()).await;
     let seqs: Vec<Value> = told(&text).iter().map(|line| line["seq"].clone()).collect();
-    assert_eq!(seqs, [json!(2), json!(3)]);
+    assert_eq!(seqs, [json!(2), json!(3), json!(4)]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_of_lines_that_begins_over_the_rate_is_told_when_to_come_again() {
+    let session = config::Session { max_rate: 10, ..config::Session::default() };
+    let server = Server::over(Store::memory(), loopback(), session).await;
+    server.begin("s").await;
+    assert_eq!(send(&server, "s", None, "{\"type\":\"a\"}\n".repeat(40)).await.0, 200);
+    let request = server.request(reqwest::Method::POST, "/s/events").header("content-type", "application/x-ndjson");
+    let refused = request.body("{\"type\":\"a\"}\n").send().await.expect("an answer");
+    assert_eq!((refused.status().as_u16(), super::header(&refused, "retry-after")), (429, "3"));
     server.stop().await;
 }
 

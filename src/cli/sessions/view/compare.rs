@@ -32,7 +32,10 @@ pub(in crate::cli) fn compare(a: &SessionInfo, b: &SessionInfo, diff: &Diff) -> 
         lines.extend(list(heading, style, changes));
     }
     if lines.len() == before {
-        lines.extend([Line::default(), Line::plain("No node differs.")]);
+        lines.extend([
+            Line::default(),
+            Line::plain("No node was added or removed, is slower or faster, has failed or was mended."),
+        ]);
     }
     if diff.left_out > 0 {
         lines.push(Line::of(Style::Dim, format!("… and {} more changes", count(diff.left_out))));

@@ -2,34 +2,36 @@
 
 use super::{Fate, word};
 use crate::cli::amount::{count, took};
+use crate::cli::line::short;
 use crate::cli::styled::{Line, Style};
 use crate::event::Timestamp;
 use crate::store::SessionInfo;
 
 /// The columns of a status with its mark.
-const STATUS: usize = 13;
-/// The columns of a time.
-const TIME: usize = 19;
-/// The columns of a duration.
-const TOOK: usize = 13;
-/// The columns of a count.
-const EVENTS: usize = 10;
+const STATUS: usize = 14;
+/// A terminal with fewer columns gets short ids, and times without their seconds.
+const WIDE: usize = 110;
 
 /// A heading, then a line for each session. `now` is when those end that go on; `columns`: no line is wider.
 pub(in crate::cli) fn lines(sessions: &[SessionInfo], now: Timestamp, columns: Option<usize>) -> Vec<Line> {
-    let id = sessions.iter().map(|session| session.id.as_str().len()).max().unwrap_or_default().max(2);
-    let heading = format!(
-        "{:id$}  {:STATUS$}{:TIME$}  {:>TOOK$}{:>EVENTS$}  COMMAND",
-        "ID", "STATUS", "STARTED", "TOOK", "EVENTS"
-    );
+    let wide = columns.is_none_or(|columns| columns >= WIDE);
+    let name = |session: &SessionInfo| {
+        let id = session.id.as_str();
+        if wide { id.to_owned() } else { short(id).to_owned() }
+    };
+    let id = sessions.iter().map(|session| name(session).len()).max().unwrap_or_default().max(2);
+    let time = if wide { 19 } else { 16 };
+    let numbers = |took: &str, events: &str| format!("{took:>12}{events:>9}  ");
+    let heading =
+        format!("{:id$}  {:STATUS$}{:time$}{}COMMAND", "ID", "STATUS", "STARTED", numbers("TOOK", "EVENTS"));
     let line = |session: &SessionInfo| {
         let fate = Fate::of(session.status);
         let start = session.start.to_string().replace('T', " ");
         let length = session.end.unwrap_or(now).as_millis().saturating_sub(session.start.as_millis());
-        Line::plain(format!("{:id$}  ", session.id.as_str()))
+        Line::plain(format!("{:id$}  ", name(session)))
             .join(Line::of(fate.style(), format!("{} {}", fate.mark(), word(session.status))).fit(STATUS))
-            .text(start.get(..TIME).unwrap_or(&start))
-            .text(format!("  {:>TOOK$}{:>EVENTS$}  ", took(length), count(session.events)))
+            .text(start.get(..time).unwrap_or(&start))
+            .text(numbers(&took(length), &count(session.events)))
             .text(session.command())
     };
     let all = std::iter::once(Line::of(Style::Dim, heading)).chain(sessions.iter().map(line));
@@ -69,6 +71,6 @@ mod tests {
             let lines = lines(&sessions, Timestamp::from_millis(1_760_698_411_042), columns);
             lines.iter().map(|line| line.render(false) + "\n").collect::<String>()
         };
-        insta::assert_snapshot!([told(None), told(Some(60))].join("\n"));
+        insta::assert_snapshot!([told(None), told(Some(80))].join("\n"));
     }
 }

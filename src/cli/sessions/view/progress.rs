@@ -54,3 +54,52 @@ fn signed(ms: u64) -> i64 {
 fn one_decimal(rate: f64) -> String {
     format!("{rate:.1}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, event, fold};
+    use super::*;
+    use crate::state::session::rates;
+
+    /// The name, the counts and the mark of each level, and the line below.
+    fn told(steps: usize) -> (Vec<String>, String) {
+        let events = [
+            ("session_started", "{}"),
+            ("generation_started", r#"{"plan_id":"p","total_nodes":3}"#),
+            ("level_started", r#"{"plan_id":"p","level_index":0,"total_count":3}"#),
+            ("node_generation_started", r#"{"plan_id":"p","level_index":0,"node_id":"a"}"#),
+            ("request_enqueued", r#"{"plan_id":"p","node_id":"b","request_id":"r"}"#),
+            ("node_generation_completed", r#"{"plan_id":"p","level_index":0,"node_id":"a"}"#),
+            ("node_generation_failed", r#"{"plan_id":"p","level_index":0,"node_id":"b","error":"no"}"#),
+            ("level_completed", r#"{"plan_id":"p","level_index":0,"generated_count":2,"failed_count":1}"#),
+            ("generation_started", r#"{"plan_id":"q"}"#),
+            ("level_started", r#"{"plan_id":"q","level_index":0}"#),
+            ("session_interrupted", "{}"),
+        ];
+        let events = events.iter().take(steps).zip(1..);
+        let (state, _) = fold(events.map(|((kind, data), seq)| event(seq, seq as i64 * 1000, kind, data)));
+        let view = state.view();
+        let gauge = |gauge: Gauge| {
+            let Gauge { name, fate, done, failed, total } = gauge;
+            format!("{} {name} {done}+{failed}/{total}", fate.mark())
+        };
+        let foot = foot(&view, &rates(&state, at(11_000))).render(false);
+        (levels(&view).into_iter().map(gauge).collect(), foot)
+    }
+
+    #[test]
+    fn levels_go_from_their_start_to_their_end() {
+        assert_eq!(told(2).0, [""; 0]);
+        assert_eq!(told(3).0, ["● level 0 0+0/3"]);
+        assert_eq!(told(6).0, ["● level 0 1+0/3"]);
+        assert_eq!(told(7).0, ["● level 0 1+1/3"]);
+        assert_eq!(told(8).0, ["✖ level 0 2+1/3"]);
+        assert_eq!(told(10).0, ["✖ p level 0 2+1/3", "● q level 0 0+0/0"]);
+        assert_eq!(told(11).0[1], "! q level 0 0+0/0");
+    }
+
+    #[test]
+    fn the_line_below_tells_how_fast_it_goes_and_what_is_left() {
+        insta::assert_snapshot!([told(2).1, told(6).1, told(11).1].join("\n"));
+    }
+}

@@ -7,7 +7,7 @@ use super::calls::{Call, Calls};
 use super::tree::Span;
 use crate::cli::amount::{count, took};
 use crate::event::Timestamp;
-use crate::state::session::{Counts, LevelView, NodeStatus, NodeView, Plan, PlanStatus, Status, View};
+use crate::state::session::{Counts, Level, LevelView, NodeStatus, NodeView, Plan, PlanStatus, Status, View};
 
 /// The spans in the order of a tree: the session, its plans, their levels, the nodes, and below each node the calls
 /// for it. `name` is what the session is called; `now` is when those end that go on.
@@ -80,7 +80,7 @@ impl Walk<'_> {
             depth: 1,
             name: format!("{}{of}", plan.id),
             start,
-            end: plan.ended.map_or(self.end, Timestamp::as_millis).max(start),
+            end: self.end(start, plan.started, plan.ended),
             fate,
             note: counts(&plan.counts) + &error,
         });
@@ -90,28 +90,27 @@ impl Walk<'_> {
     /// The levels of a plan, then its nodes that stand in none.
     fn levels(&self, plan: Option<usize>, depth: usize, start: i64, nodes: &Groups, spans: &mut Vec<Span>) {
         for level in self.view.levels.iter().filter(|level| level.plan == plan) {
-            let start = level.level.started.map_or(start, Timestamp::as_millis);
+            let LevelView { index, level: Level { started, ended, .. }, .. } = level;
+            let start = started.map_or(start, Timestamp::as_millis);
             spans.push(Span {
                 depth,
-                name: format!("level {}", level.index),
+                name: format!("level {index}"),
                 start,
-                end: level.level.ended.map_or(self.end, Timestamp::as_millis).max(start),
+                end: self.end(start, *started, *ended),
                 fate: self::level(level, self.going),
                 note: counts(&level.level.counts),
             });
-            self.nodes(nodes.get(&(plan, Some(level.index))), depth + 1, start, spans);
+            self.nodes(nodes.get(&(plan, Some(*index))), depth + 1, start, spans);
         }
         self.nodes(nodes.get(&(plan, None)), depth, start, spans);
     }
 
     fn nodes(&self, nodes: Option<&Vec<&NodeView>>, depth: usize, before: i64, spans: &mut Vec<Span>) {
         for node in nodes.into_iter().flatten() {
-            let end = node.ended.map(Timestamp::as_millis);
-            let begun = node.started.or(node.queued).or(node.sent).map(Timestamp::as_millis);
-            let start = begun.or(end).unwrap_or(before);
+            let begun = node.started.or(node.queued).or(node.sent);
+            let start = begun.or(node.ended).map_or(before, Timestamp::as_millis);
             let fate = self.node(node);
-            // One that has not begun has taken no time.
-            let end = end.unwrap_or(if begun.is_some() { self.end } else { start }).max(start);
+            let end = self.end(start, begun, node.ended);
             spans.push(Span { depth, name: node.name().into(), start, end, fate, note: note(node, self.going) });
             // A node may have been generated before, in another plan.
             let own = |call: &&Call| begun.is_some() && (start..=end).contains(&call.start);
@@ -128,6 +127,12 @@ impl Walk<'_> {
                 });
             }
         }
+    }
+
+    /// When a part ended; one that has not begun has taken no time.
+    fn end(&self, start: i64, begun: Option<Timestamp>, ended: Option<Timestamp>) -> i64 {
+        let open = if begun.is_some() { self.end } else { start };
+        ended.map_or(open, Timestamp::as_millis).max(start)
     }
 
     fn node(&self, node: &NodeView) -> Fate {
