@@ -28,6 +28,7 @@ mod it {
     mod session_fold;
     mod session_follow;
     mod session_replay;
+    mod sessions;
     mod sessions_cli;
     mod sessions_kill;
     mod sessions_outage;
