@@ -148,8 +148,8 @@ fn session(n: u64) -> (StreamId, i64, Vec<Step>) {
         first.data = format!(r#"{{"command":"make","command_summary":"make part-{} of {n}"}}"#, n % 50);
     }
     match steps.last_mut() {
-        _ if n % 100 == 0 => drop(steps.pop()),
-        Some(last) if n % 7 == 0 => last.data = r#"{"status":"failed","error":"broken"}"#.into(),
+        _ if n.is_multiple_of(100) => drop(steps.pop()),
+        Some(last) if n.is_multiple_of(7) => last.data = r#"{"status":"failed","error":"broken"}"#.into(),
         _ => {}
     }
     (session_id(n), START + n as i64 * 1000, steps)

@@ -87,7 +87,7 @@ impl Daemon {
         let place = settings.store.clone();
         let open = tokio::task::spawn_blocking(move || Store::open(&place)).await;
         let store = open.map_err(|error| Error::Failed(format!("opening the store: {error}")))??;
-        let (ingest, ingestor) = Ingest::start(&store)?;
+        let (ingest, ingestor) = Ingest::start_with(&store, settings.session.ingest_failed_after)?;
         let mut tasks = Tasks::default();
         let mut sinks = Vec::new();
         let streams: Vec<JetStream> = settings.jetstream.iter().flat_map(JetStream::streams).collect();

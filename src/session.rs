@@ -14,6 +14,7 @@ mod error;
 pub mod follow;
 mod idempotency;
 mod keeper;
+mod large;
 mod local;
 mod registry;
 pub mod replay;

@@ -23,12 +23,16 @@ mod it {
     mod playback;
     mod readme;
     mod readme_sessions;
+    mod recorder;
     mod recordings;
     mod session_fold;
     mod session_follow;
     mod session_replay;
     mod sessions_cli;
+    mod sessions_kill;
+    mod sessions_outage;
     mod sessions_run;
+    mod sessions_shell;
     mod sessions_store;
     mod source;
     mod source_faults;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::large::Large;
 use super::registry::{self, Held};
 use super::{Error, Sessions, end, idempotency};
 use crate::event::session::{SessionInterrupted, kind};
@@ -18,10 +20,12 @@ const LATEST: Duration = Duration::from_secs(15);
 const ATTEMPTS: usize = 5;
 /// Old keys are looked for this often.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
+/// Large sessions are looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Why a session is interrupted: the writer in a process is gone, or nothing was heard of it for so many ms.
 #[derive(Debug, Clone, Copy)]
-enum Reason {
+pub(super) enum Reason {
     WriterGone,
     Idle(u64),
 }
@@ -30,11 +34,16 @@ enum Reason {
 pub struct Keeper {
     sessions: Sessions,
     forgotten: Instant,
+    looked: Instant,
+    large: Large,
+    /// The look at large sessions that is going on, apart, as it may take seconds.
+    looking: Option<JoinHandle<Large>>,
 }
 
 impl Keeper {
     pub(super) fn new(sessions: Sessions) -> Self {
-        Self { sessions, forgotten: Instant::now() }
+        let now = Instant::now();
+        Self { sessions, forgotten: now, looked: now, large: Large::default(), looking: None }
     }
 
     /// Runs until `stop`; what failed is tried again at the next turn.
@@ -53,12 +62,17 @@ impl Keeper {
         }
         // Whoever went in the last moment.
         self.mark_all_gone().await;
+        if let Some(looking) = self.looking.take() {
+            // What it did is in the store.
+            let _large = looking.await;
+        }
     }
 
     /// One look at everything.
     pub(super) async fn turn(&mut self) {
         self.mark_all_gone().await;
         self.mark_silent().await;
+        self.keep_snapshots().await;
         if self.forgotten.elapsed() >= FORGET_EVERY {
             self.forgotten = Instant::now();
             self.forget_keys().await;
@@ -89,9 +103,31 @@ impl Keeper {
         }
     }
 
+    /// Lets large sessions have their snapshots.
+    async fn keep_snapshots(&mut self) {
+        if let Some(done) = self.looking.take_if(|looking| looking.is_finished()) {
+            self.large = done.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "saving snapshots of sessions");
+                Large::default()
+            });
+        }
+        if self.looking.is_some() || self.looked.elapsed() < LOOK_EVERY {
+            return;
+        }
+        self.looked = Instant::now();
+        let (mut large, store) = (std::mem::take(&mut self.large), self.sessions.store().clone());
+        let written = self.sessions.inner.registry.ids();
+        self.looking = Some(spawn_blocking(move || {
+            if let Err(error) = large.turn(&store, written) {
+                tracing::warn!(%error, "the snapshots of large sessions are not saved");
+            }
+            large
+        }));
+    }
+
     async fn forget_keys(&self) {
         let store = self.sessions.store().clone();
-        let forget = tokio::task::spawn_blocking(move || idempotency::forget(&store, Timestamp::now())).await;
+        let forget = spawn_blocking(move || idempotency::forget(&store, Timestamp::now())).await;
         match forget {
             Ok(Ok(0)) => {}
             Ok(Ok(keys)) => tracing::debug!(keys, "old idempotency keys are forgotten"),
@@ -115,7 +151,7 @@ pub(super) async fn mark_gone(sessions: &Sessions, id: &StreamId) -> Result<(), 
 }
 
 /// Interrupts a session, unless an event came in between: then that one wins, and the answer is `false`.
-async fn mark(sessions: &Sessions, id: &StreamId, held: Held, reason: Reason) -> Result<bool, Error> {
+pub(super) async fn mark(sessions: &Sessions, id: &StreamId, held: Held, reason: Reason) -> Result<bool, Error> {
     let inner = &sessions.inner;
     let gone = (held == Held::Gone).then(|| registry::writer(id, None));
     let mut submission = Submission { writes: gone.into_iter().collect(), ..Submission::default() };

@@ -110,6 +110,11 @@ impl Registry {
         }
     }
 
+    /// All of them.
+    pub(super) fn ids(&self) -> Vec<StreamId> {
+        self.map().keys().cloned().collect()
+    }
+
     /// The sessions whose writer in a process is gone.
     pub(super) fn gone(&self) -> Vec<StreamId> {
         let map = self.map();

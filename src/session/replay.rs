@@ -40,7 +40,32 @@ struct Head {
 /// # Errors
 /// The store cannot be read. That a snapshot could not be saved is none.
 pub fn replay(store: &Store, id: &StreamId, until_seq: Option<u64>) -> Result<Session, store::Error> {
-    let until = until_seq.unwrap_or(u64::MAX);
+    let (session, behind) = fold(store, id, until_seq.unwrap_or(u64::MAX))?;
+    if until_seq.is_none()
+        && behind > SAVE_AFTER + session.seq() / 50
+        && let Err(error) = save(store, id, &session)
+    {
+        tracing::warn!(session = %id, %error, "the snapshot of a session is not saved");
+    }
+    Ok(session)
+}
+
+/// Saves a snapshot of a session as it is now.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub(super) fn refresh(store: &Store, id: &StreamId) -> Result<(), store::Error> {
+    let (session, _) = fold(store, id, u64::MAX)?;
+    save(store, id, &session)
+}
+
+/// The seq that the saved snapshot stands at; 0 where there is none.
+pub(super) fn saved_seq(store: &Store, id: &StreamId) -> Result<u64, store::Error> {
+    Ok(head(store, id)?.map_or(0, |head| head.seq))
+}
+
+/// The state up to a seq, and how many events it was folded from behind a snapshot.
+fn fold(store: &Store, id: &StreamId, until: u64) -> Result<(Session, u64), store::Error> {
     let mut session = saved(store, id, until)?.unwrap_or_default();
     let begun = session.seq();
     store.visit(id, begun + 1, |fact| {
@@ -51,13 +76,7 @@ pub fn replay(store: &Store, id: &StreamId, until_seq: Option<u64>) -> Result<Se
         wanted
     })?;
     let behind = session.seq() - begun;
-    if until_seq.is_none()
-        && behind > SAVE_AFTER + session.seq() / 50
-        && let Err(error) = save(store, id, &session)
-    {
-        tracing::warn!(session = %id, %error, "the snapshot of a session is not saved");
-    }
-    Ok(session)
+    Ok((session, behind))
 }
 
 fn key(id: &StreamId, rest: &str) -> String {

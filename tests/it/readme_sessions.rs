@@ -5,6 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use super::support::daemon::path;
 use super::support::server::Server;
 
 /// The block of README that is marked so.
@@ -56,5 +57,24 @@ async fn the_snippet_for_python_records_a_session() {
     let (_, types) = recorded(&server).await;
     let node = "node_generation_completed";
     assert_eq!(types, ["session_started", "generation_started", node, node, "session_ended"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_snippet_for_a_shell_records_a_session() {
+    let server = Server::local().await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut command = tokio::process::Command::new("bash");
+    command.args(["-euo", "pipefail", "-c", &block("bash session-shell")]).current_dir(dir.path());
+    command.env_clear().env("PATH", path()).env("WATCHPOST_URL", &server.url).env("XDG_STATE_HOME", dir.path());
+    let output = command.output().await.expect("it runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    assert!(printed.lines().count() == 3 && printed.contains("bash -eu nightly.sh"), "{printed}");
+    let (shown, types) = recorded(&server).await;
+    let metadata = &shown["session"]["metadata"];
+    assert_eq!((&shown["session"]["status"], &metadata["name"]), (&"completed".into(), &"nightly".into()));
+    let node = "node_generation_completed";
+    assert_eq!(types, ["session_started", "generation_started", node, node, node, "tests_done", "session_ended"]);
     server.stop().await;
 }

@@ -86,6 +86,26 @@ async fn an_event_wins_against_the_mark_of_silence() {
     }
 }
 
+/// Also one that the registry knows nothing of: what the mark was decided by has moved.
+#[tokio::test]
+async fn a_mark_that_meets_an_event_on_its_way_is_not_written() {
+    let bench = Bench::new();
+    let id = bench.begin("s").await;
+    let held = bench.sessions.inner.registry.held(&id).expect("it is active");
+    for _ in 0..100 {
+        for _ in 0..50 {
+            let on_its_way = Submission::events(vec![event(&id, "scan_progress")]);
+            bench.sessions.inner.ingest.send(on_its_way).await.expect("room");
+        }
+        let marked = keeper::mark(&bench.sessions, &id, held, keeper::Reason::Idle(1)).await.expect("room");
+        if !marked {
+            assert_eq!(bench.info(&id).status, Status::Active);
+            return;
+        }
+    }
+    panic!("the mark won a hundred times");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_late_event_is_refused_counted_and_kept() {
     let bench = Bench::new();
