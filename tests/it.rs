@@ -27,6 +27,7 @@ mod it {
     mod session_fold;
     mod session_follow;
     mod session_replay;
+    mod session_writer;
     mod sessions_cli;
     mod sessions_kill;
     mod sessions_outage;
