@@ -1,5 +1,5 @@
 #!/bin/sh
-# The fuzz targets and the fault tests at length, with their figures: an hour and a quarter on two cores. Each amount
+# The fuzz targets and the fault tests at length, with their figures: an hour and a half on two cores. Each amount
 # can be set by its variable; FAULTS_SEED repeats a run of the fault tests.
 set -eu
 cd "$(dirname "$0")/.."

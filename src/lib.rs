@@ -13,7 +13,8 @@
 //! stream `seq` is gapless from 1; a cursor moves only on the sink's own confirmation; state is a fold over
 //! events; every queue, batch and body has a limit.
 //!
-//! A program that reads events out of NATS wants [`consumer`]; one that asks a daemon wants [`client`].
+//! A program that records sessions wants [`recorder`]; one that reads events out of NATS wants [`consumer`]; one
+//! that asks a daemon wants [`client`].
 
 // The event, pure: its ids, subjects, times and payloads, and its JSON.
 pub mod event;
@@ -68,6 +69,9 @@ pub mod daemon;
 
 // A client of that API, or of the store where no daemon runs.
 pub mod client;
+
+// Recording sessions from a Rust program.
+pub mod recorder;
 
 // The command line, one command a file.
 pub mod cli;

@@ -23,6 +23,7 @@ mod it {
     mod playback;
     mod readme;
     mod readme_sessions;
+    mod recorder;
     mod recordings;
     mod session_fold;
     mod session_follow;

@@ -74,7 +74,7 @@ impl Session {
     /// 0, 1, 2…, by which [`Session::account`] tells what was not taken.
     ///
     /// # Errors
-    /// [`Error::Invalid`]; [`Error::Ingest`] when ingest has stopped.
+    /// [`Error::Invalid`] for what no event can be; [`Error::Ingest`] when ingest has stopped.
     pub async fn emit(&self, kind: &str, data: &impl Serialize) -> Result<u64, Error> {
         let draft = self.draft(kind, data)?;
         Ok(self.sessions.inner.ingest.post(draft, &self.tally).await?)
@@ -131,6 +131,7 @@ impl Session {
         let mut draft = Draft::new(self.id().clone(), kind, subject, Severity::Info, data);
         draft.ts = Some(Timestamp::now());
         check(self.id(), &draft)?;
+        draft.validate()?;
         Ok(draft)
     }
 

@@ -35,7 +35,7 @@ pub(super) fn summary(store: &Store, nats_url: Option<&str>, out: &mut Out) -> R
     }
     let counts: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     out.line(format!("\n{} events: {}", kinds.values().sum::<u64>(), counts.join(", ")))?;
-    out.line(format!("and {session} of the session, which is drawn below."))?;
+    out.line(format!("and {session} events of the session, which is drawn below."))?;
     let violated = store.check()?.violated;
     match violated {
         0 => out.line("The store holds every one of them, in order, without a gap: all invariants hold.")?,

@@ -1,6 +1,12 @@
 //! What an event of a session says, for people. Pure.
 
-use crate::cli::amount::{count, things, took};
+mod generation;
+mod requests;
+
+use generation::{level, plan};
+use requests::{files, request};
+
+use crate::cli::amount::{count, took};
 use crate::event::Event;
 use crate::event::session::{self as payload, Text, kind, read};
 
@@ -81,168 +87,6 @@ fn lifecycle(kind: &str, data: &str) -> Option<String> {
     })
 }
 
-fn plan(kind: &str, data: &str) -> Option<String> {
-    Some(match kind {
-        kind::PLAN_CONSTRUCTED => {
-            let plan: payload::PlanConstructed = read(data).value;
-            let path = plan.path.map(|path| format!(" of {path}")).unwrap_or_default();
-            format!("plan {}{path}{}", or(&plan.plan_id, "-"), extent(plan.total_nodes, plan.total_levels))
-        }
-        kind::DESCENDANT_CHECK_STARTED | kind::DESCENDANT_CHECK_PASSED => {
-            let check: payload::DescendantCheckStarted = read(data).value;
-            let passed = kind == kind::DESCENDANT_CHECK_PASSED;
-            let what = if passed { "nothing is missing below it" } else { "what is below it is checked" };
-            format!("{}: {what}", node(&check.path, &check.node_id))
-        }
-        kind::DESCENDANT_CHECK_FAILED => {
-            let check: payload::DescendantCheckFailed = read(data).value;
-            let missing = check.missing.map(|missing| list(&missing)).unwrap_or_default();
-            format!("{}: missing below it{missing}", node(&check.path, &check.node_id))
-        }
-        kind::NODE_SKIPPED => {
-            let skipped: payload::NodeSkipped = read(data).value;
-            format!("{} skipped{}", node(&skipped.path, &skipped.node_id), because(&skipped.reason))
-        }
-        _ => return None,
-    })
-}
-
-fn level(kind: &str, data: &str) -> Option<String> {
-    Some(match kind {
-        kind::GENERATION_STARTED => {
-            let started: payload::GenerationStarted = read(data).value;
-            let extent = extent(started.total_nodes, started.total_levels);
-            format!("generation of plan {} started{extent}", or(&started.plan_id, "-"))
-        }
-        kind::LEVEL_STARTED => {
-            let started: payload::LevelStarted = read(data).value;
-            let nodes = started.total_count.map(|count| format!(": {}", things(count, "node")));
-            format!("level {} started{}", number(started.level_index), nodes.unwrap_or_default())
-        }
-        kind::LEVEL_COMPLETED => {
-            let level: payload::LevelCompleted = read(data).value;
-            let counts = counts(level.generated_count, level.failed_count, level.total_count);
-            format!("level {} completed{counts}", number(level.level_index))
-        }
-        kind::GENERATION_COMPLETED => {
-            let plan: payload::GenerationCompleted = read(data).value;
-            let counts = counts(plan.generated_count, plan.failed_count, plan.total_count);
-            format!("generation of plan {} completed{counts}", or(&plan.plan_id, "-"))
-        }
-        kind::GENERATION_FAILED => {
-            let failed: payload::GenerationFailed = read(data).value;
-            format!("generation of plan {} failed{}", or(&failed.plan_id, "-"), because(&failed.error))
-        }
-        kind::NODE_GENERATION_STARTED => {
-            let started: payload::NodeGenerationStarted = read(data).value;
-            format!("{} started", node(&started.path, &started.node_id))
-        }
-        kind::NODE_GENERATION_COMPLETED => {
-            let done: payload::NodeGenerationCompleted = read(data).value;
-            let took = done.duration_ms.map(|ms| format!(" in {}", ms_took(ms))).unwrap_or_default();
-            format!("{} generated{took}", node(&done.path, &done.node_id))
-        }
-        kind::NODE_GENERATION_FAILED => {
-            let failed: payload::NodeGenerationFailed = read(data).value;
-            let error = failed.error.or(failed.error_type);
-            format!("{} failed{}", node(&failed.path, &failed.node_id), because(&error))
-        }
-        _ => return None,
-    })
-}
-
-fn request(kind: &str, data: &str) -> Option<String> {
-    Some(match kind {
-        kind::REQUEST_ENQUEUED => {
-            let request: payload::RequestEnqueued = read(data).value;
-            let node = node(&request.path, &request.node_id);
-            format!("request {} of {node} waits in the queue", or(&request.request_id, "-"))
-        }
-        kind::REQUEST_DEDUPLICATED => {
-            let request: payload::RequestDeduplicated = read(data).value;
-            let original = or(&request.original_request_id, "another one");
-            format!("request {} gets the answer to {original}", or(&request.request_id, "-"))
-        }
-        kind::REQUEST_PROCESSING => {
-            let request: payload::RequestProcessing = read(data).value;
-            let waited = request.wait_ms.map(|ms| format!(" after {}", ms_took(ms))).unwrap_or_default();
-            format!("request {} taken from the queue{waited}", or(&request.request_id, "-"))
-        }
-        kind::QUEUE_STATS => {
-            let stats: payload::QueueStats = read(data).value;
-            let known = |n: Option<u64>, what: &str| n.map(|n| format!("{} {what}", count(n)));
-            let counts = [
-                known(stats.pending, "waiting"),
-                known(stats.processing, "under way"),
-                known(stats.completed, "done"),
-                known(stats.failed, "failed"),
-            ];
-            format!("queue: {}", counts.into_iter().flatten().collect::<Vec<_>>().join(", "))
-        }
-        kind::PROVIDER_REQUEST_SENT => {
-            let sent: payload::ProviderRequestSent = read(data).value;
-            format!("{} asked{}", called(&sent.provider, &sent.model), about(&sent.request_id, sent.attempt))
-        }
-        kind::PROVIDER_RESPONSE_RECEIVED => {
-            let answer: payload::ProviderResponseReceived = read(data).value;
-            let took = answer.duration_ms.map(|ms| format!(" in {}", ms_took(ms))).unwrap_or_default();
-            let tokens = match (answer.input_tokens, answer.output_tokens) {
-                (None, None) => String::new(),
-                (read, written) => format!(", {} + {} tokens", number(read), number(written)),
-            };
-            let about = about(&answer.request_id, answer.attempt);
-            format!("{} answered{about}{took}{tokens}", called(&answer.provider, &answer.model))
-        }
-        kind::PROVIDER_REQUEST_FAILED => {
-            let failed: payload::ProviderRequestFailed = read(data).value;
-            let error = failed.error.or(failed.error_type);
-            let about = about(&failed.request_id, failed.attempt);
-            format!("{} failed{about}{}", called(&failed.provider, &failed.model), because(&error))
-        }
-        kind::PROVIDER_REQUEST_RETRYING => {
-            let retry: payload::ProviderRequestRetrying = read(data).value;
-            let wait = retry.retry_after.map(|seconds| format!(" in {}", took((seconds * 1000.0) as i64)));
-            let about = about(&retry.request_id, retry.attempt);
-            let why = because(&retry.error_type);
-            format!("{} asked again{}{about}{why}", called(&retry.provider, &retry.model), wait.unwrap_or_default())
-        }
-        _ => return None,
-    })
-}
-
-fn files(kind: &str, data: &str) -> Option<String> {
-    Some(match kind {
-        kind::SCAN_STARTED => {
-            let scan: payload::ScanStarted = read(data).value;
-            format!("scan of {} started", or(&scan.path, "-"))
-        }
-        kind::SCAN_PROGRESS => {
-            let scan: payload::ScanProgress = read(data).value;
-            format!("scan: {} of {} nodes", number(scan.node_count), number(scan.total_nodes))
-        }
-        kind::SCAN_COMPLETED => {
-            let scan: payload::ScanCompleted = read(data).value;
-            let took = scan.duration_ms.map(|ms| format!(" in {}", ms_took(ms))).unwrap_or_default();
-            let nodes = scan.node_count.map(|count| format!(": {}", things(count, "node"))).unwrap_or_default();
-            format!("scan completed{nodes}{took}")
-        }
-        kind::WATCH_STARTED => {
-            let watch: payload::WatchStarted = read(data).value;
-            format!("{} is watched", or(&watch.path, "-"))
-        }
-        kind::FILE_CHANGED => {
-            let change: payload::FileChanged = read(data).value;
-            format!("{} {}", or(&change.path, "a file"), or(&change.kind, "changed"))
-        }
-        kind::BATCH_PROCESSED => {
-            let batch: payload::BatchProcessed = read(data).value;
-            let of = |n: Option<u64>, thing| n.map_or_else(|| format!("- {thing}s"), |n| things(n, thing));
-            format!("{} processed, {} affected", of(batch.event_count, "change"), of(batch.affected_nodes, "node"))
-        }
-        _ => return None,
-    })
-}
-
 fn unknown(kind: &str, data: &str) -> String {
     let mut head: String = data.chars().take(UNKNOWN).collect();
     if head.len() < data.len() {
@@ -263,52 +107,12 @@ fn because(why: &Option<Text<'_>>) -> String {
     why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
 }
 
-fn list(names: &[Text<'_>]) -> String {
-    format!(": {}", names.iter().map(Text::as_str).collect::<Vec<_>>().join(", "))
-}
-
 fn number(n: Option<u64>) -> String {
     n.map_or_else(|| "-".into(), count)
 }
 
 fn ms_took(ms: u64) -> String {
     took(i64::try_from(ms).unwrap_or(i64::MAX))
-}
-
-fn extent(nodes: Option<u64>, levels: Option<u64>) -> String {
-    match (nodes, levels) {
-        (Some(nodes), Some(levels)) => format!(": {} in {}", things(nodes, "node"), things(levels, "level")),
-        (Some(nodes), None) => format!(": {}", things(nodes, "node")),
-        (None, Some(levels)) => format!(": {}", things(levels, "level")),
-        (None, None) => String::new(),
-    }
-}
-
-fn counts(generated: Option<u64>, failed: Option<u64>, total: Option<u64>) -> String {
-    let failed = failed.filter(|failed| *failed > 0).map(|failed| format!(", {} failed", count(failed)));
-    match generated {
-        Some(generated) => {
-            let of = total.map(|total| format!(" of {}", count(total))).unwrap_or_default();
-            format!(": {}{of} generated{}", count(generated), failed.unwrap_or_default())
-        }
-        None => failed.unwrap_or_default(),
-    }
-}
-
-/// Who was asked: `provider/model`.
-fn called(provider: &Option<Text<'_>>, model: &Option<Text<'_>>) -> String {
-    match (provider, model) {
-        (Some(provider), Some(model)) => format!("{provider}/{model}"),
-        (Some(name), None) | (None, Some(name)) => name.to_string(),
-        (None, None) => "provider".into(),
-    }
-}
-
-/// Which request, and which attempt where it is not the first.
-fn about(request: &Option<Text<'_>>, attempt: Option<u64>) -> String {
-    let request = request.as_ref().map(|request| format!(" for {request}")).unwrap_or_default();
-    let attempt = attempt.filter(|attempt| *attempt > 1).map(|attempt| format!(", attempt {attempt}"));
-    request + &attempt.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! `watchpost sessions follow`.
 
-use std::time::Duration;
-
 use futures_util::FutureExt;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use super::Which;
 use super::pages::Pages;
@@ -14,9 +12,6 @@ use crate::cli::reach;
 use crate::client::Followed;
 use crate::client::sessions::Following;
 use crate::config::Environment;
-
-/// So often what is at the bottom of a terminal is drawn anew.
-const TICK: Duration = Duration::from_millis(250);
 
 /// Print a session as it runs: what has happened, then what comes, up to its end. Times are UTC.
 ///
@@ -63,7 +58,9 @@ pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environm
         return Ok(Exit::Ok);
     }
     let mut watching = Watching::new(args.json, Present::Now);
-    let mut pages = Pages::new(&reader, &session.id, 1..from.min(session.events + 1));
+    // What was before is of interest for the bars alone.
+    let before = if args.json || out.size().is_none() { 1 } else { from.min(session.events + 1) };
+    let mut pages = Pages::new(&reader, &session.id, 1..before);
     while let Some(page) = pages.next().await? {
         page.iter().for_each(|row| watching.skip(row));
     }
@@ -80,17 +77,15 @@ pub(in crate::cli) async fn follow(
     watching: &mut Watching,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !watching.ended() {
         // What is there already is taken together, and shown when there is no more.
         let followed = match following.next().now_or_never() {
             Some(followed) => followed?,
             None => {
-                watching.show(out)?;
+                let again = watching.show(out)?;
                 tokio::select! {
                     followed = following.next() => followed?,
-                    _ = ticks.tick() => continue,
+                    () = sleep(again) => continue,
                 }
             }
         };
@@ -101,5 +96,5 @@ pub(in crate::cli) async fn follow(
             None => break,
         }
     }
-    Ok(watching.show(out)?)
+    Ok(watching.end(out)?)
 }

@@ -105,10 +105,11 @@ async fn pause(
 ) -> Result<(), Failure> {
     let at = row.logged.event.ts;
     let passed = before.replace(at).map_or(0, |before| at.as_millis().saturating_sub(before.as_millis()));
-    let pause = Duration::from_secs_f64(passed.max(0) as f64 / 1000.0 / speed).min(PAUSE);
-    if !pause.is_zero() {
-        watching.show(out)?;
-        sleep(pause).await;
+    let mut left = Duration::from_secs_f64(passed.max(0) as f64 / 1000.0 / speed).min(PAUSE);
+    while !left.is_zero() {
+        let part = watching.show(out)?.min(left);
+        sleep(part).await;
+        left -= part;
     }
     Ok(())
 }

@@ -14,8 +14,12 @@ use crate::event::Timestamp;
 use crate::event::session::kind::SESSION_ENDED;
 use crate::state::session::{Session, rates};
 
-/// Lines that come fast are shown together, so often.
+/// A terminal is drawn anew so often at the most.
 const TOGETHER: Duration = Duration::from_millis(100);
+/// So often it is drawn anew where nothing comes, as time goes by.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Of its time one that draws a large session spends at most one part in so many with it.
+const SHARE: u32 = 5;
 /// The most lines that are held back meanwhile.
 const MAX_HELD: usize = 1000;
 
@@ -35,7 +39,8 @@ pub(in crate::cli) struct Watching {
     state: Session,
     ended: bool,
     held: Vec<String>,
-    shown: Option<Instant>,
+    /// When it may be drawn again.
+    next: Instant,
     live: Live,
 }
 
@@ -48,7 +53,7 @@ impl Watching {
             state: Session::default(),
             ended: false,
             held: Vec::new(),
-            shown: None,
+            next: Instant::now(),
             live: Live::default(),
         }
     }
@@ -59,27 +64,39 @@ impl Watching {
         self.state.apply(&row.logged.event);
     }
 
-    /// Takes an event and prints it, soon.
+    /// Takes an event and prints it; on a terminal it may be held until what was drawn before is old enough.
     pub(in crate::cli) fn take(&mut self, row: &Row, out: &mut Out) -> io::Result<()> {
         self.skip(row);
-        let event = &row.logged.event;
         if self.json {
-            out.line(&row.json)?;
-        } else {
-            self.held.push(line_of_one(event, Clock::Time, out.colour));
+            return out.line(&row.json);
         }
-        let soon = self.shown.is_some_and(|shown| shown.elapsed() < TOGETHER) && self.held.len() < MAX_HELD;
-        if self.json || soon { Ok(()) } else { self.show(out) }
+        let line = line_of_one(&row.logged.event, Clock::Time, out.colour);
+        if out.size().is_none() {
+            return out.line(line);
+        }
+        self.held.push(line);
+        if self.held.len() < MAX_HELD { Ok(()) } else { self.draw(out) }
     }
 
-    /// Shows what was taken so far.
-    pub(in crate::cli) fn show(&mut self, out: &mut Out) -> io::Result<()> {
-        self.shown = Some(Instant::now());
+    /// Shows what was taken so far, unless it is too early for that; answers when to show again.
+    pub(in crate::cli) fn show(&mut self, out: &mut Out) -> io::Result<Duration> {
+        if self.json || out.size().is_none() {
+            out.flush()?;
+            return Ok(AGAIN);
+        }
+        let now = Instant::now();
+        if let Some(wait) = self.next.checked_duration_since(now).filter(|wait| !wait.is_zero()) {
+            return Ok(wait);
+        }
+        self.draw(out)?;
+        self.next = Instant::now() + TOGETHER.max(now.elapsed() * (SHARE - 1));
+        Ok(AGAIN)
+    }
+
+    fn draw(&mut self, out: &mut Out) -> io::Result<()> {
         let area = match out.size() {
-            Some((columns, rows)) if !self.json && !self.ended => {
-                self.area(Room { columns, rows: rows / 2 }, out.colour)
-            }
-            _ => Vec::new(),
+            Some((columns, rows)) => self.area(Room { columns, rows: rows / 2 }, out.colour),
+            None => Vec::new(),
         };
         let held = std::mem::take(&mut self.held);
         self.live.draw(&held, &area, out)

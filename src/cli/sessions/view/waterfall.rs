@@ -31,7 +31,7 @@ pub(in crate::cli) fn waterfall(spans: &[Span], room: Room) -> Vec<Line> {
     let rows = tree.rows(&choose(&tree, room.rows.max(2)));
     let labels: Vec<Line> = rows.iter().map(|row| row.label(spans)).collect();
     let widest = labels.iter().map(Line::width).max().unwrap_or_default();
-    let name = widest.min(room.columns / 2).min(room.columns.saturating_sub(TIME + LEAST_BAR + 2));
+    let name = widest.min(room.columns * 2 / 5).min(room.columns.saturating_sub(TIME + LEAST_BAR + 2));
     let cells = room.columns.saturating_sub(name + TIME + 2);
     let line = |(row, label): (&Row, Line)| {
         let line = label.fit(name);

@@ -1,5 +1,7 @@
 //! A session as a whole: how it stands, its tree, its slowest path, its failures, and what it used. Pure.
 
+use std::collections::BTreeMap;
+
 use super::outline::outline;
 use super::sections::{failures, files, oddities, provider, queue};
 use super::spans::spans;
@@ -86,19 +88,21 @@ fn slowest(view: &View) -> Vec<Line> {
     else {
         return Vec::new();
     };
-    let levels = view.levels.iter().filter(|level| level.plan == Some(plan));
-    let longest = |index: u32| {
-        let of = view.nodes.iter().filter(|node| node.plan == Some(plan) && node.level == Some(index));
-        of.filter_map(|node| Some((node, duration(node)?))).max_by_key(|(_, ms)| *ms)
-    };
-    let path: Vec<(u32, &NodeView, i64)> =
-        levels.filter_map(|level| longest(level.index).map(|(node, ms)| (level.index, node, ms))).collect();
+    let mut path: BTreeMap<u32, (&NodeView, i64)> = BTreeMap::new();
+    for node in view.nodes.iter().filter(|node| node.plan == Some(plan)) {
+        if let (Some(level), Some(ms)) = (node.level, duration(node)) {
+            let longest = path.entry(level).or_insert((node, ms));
+            if ms > longest.1 {
+                *longest = (node, ms);
+            }
+        }
+    }
     if path.is_empty() {
         return Vec::new();
     }
-    let sum = path.iter().map(|(_, _, ms)| ms).sum();
+    let sum = path.values().map(|(_, ms)| ms).sum();
     let heading = format!("Slowest path of {}: {} of {}", view.plans[plan].id, took(sum), took(all));
-    let line = |(index, node, ms): &(u32, &NodeView, i64)| {
+    let line = |(index, (node, ms)): (&u32, &(&NodeView, i64))| {
         let provider = i64::try_from(node.provider_ms).unwrap_or(i64::MAX);
         let provider =
             if provider > 0 { format!(", {} of it with the provider", took(provider)) } else { String::new() };
