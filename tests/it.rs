@@ -28,6 +28,7 @@ mod it {
     mod session_fold;
     mod session_follow;
     mod session_replay;
+    mod session_writer;
     mod sessions;
     mod sessions_cli;
     mod sessions_kill;

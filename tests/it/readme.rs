@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use watchpost::cli::Cli;
 use watchpost::config::{self, Base, Environment, Sources};
@@ -54,7 +55,7 @@ fn words(line: &str) -> Vec<String> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            ('|' | '>' | '&' | ';', None) => break,
+            ('|' | '<' | '>' | '&' | ';', None) => break,
             (' ', None) => words.extend(word.take()),
             _ => word.get_or_insert_default().push(c),
         }
@@ -84,7 +85,13 @@ fn every_command_parses() {
             if !group.is_some_and(|command| command.has_subcommands()) {
                 seen += 1;
                 let tried = Cli::try_parse_from(&words);
-                assert!(tried.is_ok(), "{document}: {told}: {}", tried.expect_err("it fails"));
+                // Nor need it say what a command is given.
+                let named = |error: &clap::Error| {
+                    error.kind() == ErrorKind::MissingRequiredArgument
+                        && !words.iter().any(|word| word.starts_with('-'))
+                };
+                let fine = tried.as_ref().map_or_else(named, |_| true);
+                assert!(fine, "{document}: {told}: {}", tried.expect_err("it fails"));
             }
         }
     }
