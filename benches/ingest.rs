@@ -5,11 +5,10 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use support::{draft, head, ms, number, percentile, print_machine, raw_append, row};
+use support::{Times, draft, head, latency_row, number, print_machine, raw_append, raw_latencies, row, runtime};
 use watchpost::config;
 use watchpost::ingest::Ingest;
 use watchpost::store::{Limit, Pass, Store, Submission};
@@ -98,50 +97,33 @@ fn latency(rate: u64) {
     let dir = tempfile::tempdir_in(".").expect("a folder");
     let store = Store::open(&settings(&dir)).expect("a store");
     let (ingest, ingestor) = Ingest::start(&store).expect("ingest");
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let seconds = number("SECONDS", 10);
-    let events = rate * seconds;
-    let latencies = runtime.block_on(async {
-        let began = Instant::now();
-        let due = |n: u64| began + Duration::from_nanos(n * 1_000_000_000 / rate);
-        let sent_at: Arc<Vec<AtomicU64>> = Arc::new((0..events).map(|_| AtomicU64::new(0)).collect());
-        let follower = tokio::spawn(follow(store.clone(), began, sent_at.clone()));
-        let mut every = tokio::time::interval(Duration::from_millis(1));
-        let mut sent = 0;
-        while sent < events {
-            every.tick().await;
-            while sent < events && due(sent) <= Instant::now() {
-                sent_at[sent as usize].store(began.elapsed().as_nanos() as u64, Ordering::Release);
-                // Who sends does not wait for the answer here: the follower's reading is what counts.
-                drop(ingest.try_submit(Submission::events(vec![draft(sent, 64, false)])).expect("room"));
-                sent += 1;
-            }
-        }
+    let mut latencies = runtime().block_on(async {
+        let times = Arc::new(Times::new(rate * seconds));
+        let follower = tokio::spawn(follow(store.clone(), times.clone()));
+        // Who sends does not wait for the answer here: the follower's reading is what counts.
+        times
+            .pace(rate, |n| drop(ingest.try_submit(Submission::events(vec![draft(n, 64, false)])).expect("room")))
+            .await;
         follower.await.expect("followed")
     });
-    let mut latencies = latencies;
     latencies.sort();
-    let mut raw: Vec<Duration> = (0..2000).map(|_| raw_append(dir.path(), EVENT_BYTES, 1)).collect();
-    raw.sort();
+    let raw = raw_latencies(dir.path(), EVENT_BYTES);
     println!("\nfrom emit to visible by a follower, {rate} events/s for {seconds} s\n");
-    head(&["", "p50", "p99"]);
-    row(&["raw append + fdatasync", &ms(percentile(&raw, 50.0)), &ms(percentile(&raw, 99.0))]);
-    row(&["emit to visible", &ms(percentile(&latencies, 50.0)), &ms(percentile(&latencies, 99.0))]);
-    let ratio = percentile(&latencies, 50.0).as_secs_f64() / percentile(&raw, 50.0).as_secs_f64();
-    row(&["ratio", &format!("{ratio:.2}"), ""]);
+    head(&["", "p50", "p99", "ratio"]);
+    latency_row("raw append + fdatasync", &raw, None);
+    latency_row("emit to visible", &latencies, Some(&raw));
     ingestor.drain().expect("a quiet end");
 }
 
-async fn follow(store: Store, began: Instant, sent_at: Arc<Vec<AtomicU64>>) -> Vec<Duration> {
+async fn follow(store: Store, times: Arc<Times>) -> Vec<Duration> {
     let mut durable = store.durable();
     let (mut next, mut latencies) = (0, Vec::new());
-    while next < sent_at.len() as u64 {
+    while next < times.events() {
         durable.wait_for(|end| *end > next).await.expect("the store");
         for logged in store.log(next, Limit::events(1024)).expect("a page") {
             let pid = logged.event.data.read::<Pid>().expect("a state").state.pid;
-            let sent = Duration::from_nanos(sent_at[pid as usize].load(Ordering::Acquire));
-            latencies.push(began.elapsed().saturating_sub(sent));
+            latencies.push(times.seen(pid));
             next = logged.offset + 1;
         }
     }

@@ -148,7 +148,8 @@ impl Recorder {
     }
 
     /// Stops serving, makes everything durable, and closes the store. Sessions that have not ended are interrupted,
-    /// now where they were dropped, else when the store is opened again.
+    /// now where they were dropped, else when the store is opened again; one that is still held keeps the store
+    /// locked.
     ///
     /// # Errors
     /// [`Error::Failed`].

@@ -29,6 +29,7 @@ mod it {
     mod session_follow;
     mod session_replay;
     mod session_writer;
+    mod sessions;
     mod sessions_cli;
     mod sessions_kill;
     mod sessions_outage;

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use watchpost::demo::Step;
@@ -87,4 +88,66 @@ pub(crate) fn percentile(sorted: &[Duration], percent: f64) -> Duration {
 /// A duration in milliseconds, with three decimals.
 pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.3} ms", duration.as_secs_f64() * 1000.0)
+}
+
+/// When each event of a workload was sent, by its number.
+pub(crate) struct Times {
+    pub(crate) began: Instant,
+    sent_at: Vec<AtomicU64>,
+}
+
+impl Times {
+    pub(crate) fn new(events: u64) -> Self {
+        Self { began: Instant::now(), sent_at: (0..events).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.sent_at.len() as u64
+    }
+
+    /// Event `n` is sent now.
+    pub(crate) fn sent(&self, n: u64) {
+        self.sent_at[n as usize].store(self.began.elapsed().as_nanos() as u64, Ordering::Release);
+    }
+
+    /// Event `n` is seen now: how long it took.
+    pub(crate) fn seen(&self, n: u64) -> Duration {
+        let sent = Duration::from_nanos(self.sent_at[n as usize].load(Ordering::Acquire));
+        self.began.elapsed().saturating_sub(sent)
+    }
+
+    /// Sends all events, so many a second, each when it is due.
+    pub(crate) async fn pace(&self, rate: u64, mut send: impl FnMut(u64)) {
+        let due = |n: u64| self.began + Duration::from_nanos(n * 1_000_000_000 / rate);
+        let mut every = tokio::time::interval(Duration::from_millis(1));
+        let mut sent = 0;
+        while sent < self.events() {
+            every.tick().await;
+            while sent < self.events() && due(sent) <= Instant::now() {
+                self.sent(sent);
+                send(sent);
+                sent += 1;
+            }
+        }
+    }
+}
+
+/// The raw disk's latencies: one append and fdatasync after the other, sorted.
+pub(crate) fn raw_latencies(dir: &Path, bytes: usize) -> Vec<Duration> {
+    let mut raw: Vec<Duration> = (0..2000).map(|_| raw_append(dir, bytes, 1)).collect();
+    raw.sort();
+    raw
+}
+
+/// A row of latencies, in ms, and their ratio to others at p50.
+pub(crate) fn latency_row(name: &str, sorted: &[Duration], against: Option<&[Duration]>) {
+    let p50 = |sorted: &[Duration]| percentile(sorted, 50.0);
+    let ratio = against.map(|against| p50(sorted).as_secs_f64() / p50(against).as_secs_f64());
+    let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+    row(&[name, &ms(p50(sorted)), &ms(percentile(sorted, 99.0)), &ratio]);
+}
+
+/// A runtime with two threads, as the machine has cores.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }

@@ -15,6 +15,7 @@
 //! an id. A repetition is known by the ids of the events, or by `Idempotency-Key`: then event `i` of a request, from
 //! 1, which has no id of its own, has the id `{key}/{i}`.
 
+mod answers;
 pub mod body;
 mod emit;
 mod events;

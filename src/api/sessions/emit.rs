@@ -117,11 +117,9 @@ pub(super) fn is_retryable(fate: &Fate) -> bool {
 
 /// What became of an event, as JSON; with the number of its line where it had one.
 pub(super) fn answer(line: Option<u64>, fate: &Fate) -> Value {
-    let mut answer = match (fate, line) {
-        (Ok(receipt), Some(_)) if receipt.duplicate => json!({ "seq": receipt.seq, "duplicate": true }),
-        (Ok(receipt), Some(_)) => json!({ "seq": receipt.seq }),
-        (Ok(receipt), None) => json!(receipt),
-        (Err(error), _) => {
+    let mut answer = match fate {
+        Ok(receipt) => json!(receipt),
+        Err(error) => {
             let mut told = error.json();
             told["status"] = error.status.as_u16().into();
             json!({ "error": told })
@@ -131,4 +129,10 @@ pub(super) fn answer(line: Option<u64>, fate: &Fate) -> Value {
         answer["line"] = line.into();
     }
     answer
+}
+
+/// What is answered to a line that is stored.
+pub(super) fn stored(line: u64, seq: u64, duplicate: bool) -> String {
+    let duplicate = if duplicate { ",\"duplicate\":true" } else { "" };
+    format!("{{\"line\":{line},\"seq\":{seq}{duplicate}}}\n")
 }

@@ -1,39 +1,27 @@
 //! Events as JSON lines, over one request for as long as it takes.
 //!
 //! The answers are lines too, one for each line that is not blank, in their order, each as soon as its event is
-//! durable. What is in memory has a limit: one batch that is being stored, one that is being read, and
-//! [`ANSWERS`] batches of answers; then the connection is not read any more until they are taken. So is it while
-//! the session is over its rate.
+//! durable. What is in memory has a limit: one batch that is being stored, one that is being read, and the answers
+//! that wait ([`answers`]); beyond it the connection is not read, as while the session is over its rate.
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream, Bytes};
+use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::answers::{self, Answers, End};
 use super::emit::{self, Fate, To};
 use crate::api::{Error, Shared};
 use crate::source::jsonl::{Line, Lines};
 use crate::store::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS};
 
-/// So many batches of answers wait for a client that does not read them.
-const ANSWERS: usize = 16;
-/// A client that reads no answers for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What an event takes in a batch beside the bytes of its line.
 const ENVELOPE: usize = 400;
-
-/// A part of the answer.
-enum Part {
-    Lines(Bytes),
-    /// It ends as it should; without it the connection is cut.
-    End,
-}
 
 /// Takes the lines of a body, and answers.
 ///
@@ -41,18 +29,18 @@ enum Part {
 /// 429, or 503, where not even the first lines can be taken now. Later on, lines over the rate wait, and the answer
 /// is cut off behind the first line that has to be sent again.
 pub(super) async fn emit(shared: &Shared, to: To, body: Body) -> Result<Response, Error> {
-    let (answers, taken) = mpsc::channel(ANSWERS);
+    let (answers, reader) = answers::channel();
     let (begin, begun) = oneshot::channel();
     let intake = Intake { shared: shared.clone(), to, answers, begin: Some(begin) };
     // A task of its own: what has come is stored also when the client is gone meanwhile.
     shared.intakes.spawn(intake.run(Incoming::new(body)));
     begun.await.unwrap_or_else(|_| Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon stops")))?;
-    let parts = stream::unfold(Some(taken), |taken| async move {
-        let mut taken = taken?;
-        match taken.recv().await {
-            Some(Part::Lines(lines)) => Some((Ok(lines), Some(taken))),
-            Some(Part::End) => None,
-            None => {
+    let parts = stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        match reader.next().await {
+            Ok(lines) => Some((Ok(lines), Some(reader))),
+            Err(End::Whole) => None,
+            Err(End::Cut) => {
                 // Once aside, so that what was answered is on its way.
                 tokio::task::yield_now().await;
                 Some((Err(io::Error::other("the answer was cut off")), None))
@@ -137,7 +125,7 @@ fn size(line: &Line) -> usize {
 struct Intake {
     shared: Shared,
     to: To,
-    answers: mpsc::Sender<Part>,
+    answers: Answers,
     /// Who waits for whether the answer begins, until it does.
     begin: Option<oneshot::Sender<Result<(), Error>>>,
 }
@@ -167,7 +155,8 @@ impl Intake {
             }
             fates.truncate(again.map_or(fates.len(), |again| again + 1));
             self.begin(Ok(()));
-            if !self.tell(&fates).await || again.is_some() {
+            self.answers.push(&fates).await;
+            if again.is_some() {
                 return;
             }
         }
@@ -175,8 +164,7 @@ impl Intake {
             tracing::debug!(session = %self.to.session, "lines broke off: {broken}");
         }
         self.begin(Ok(()));
-        // Whoever is gone needs no end.
-        let _ = self.answers.send(Part::End).await;
+        self.answers.end(End::Whole);
     }
 
     /// Begins the answer, or says why not; once.
@@ -215,19 +203,5 @@ impl Intake {
                 () = body.read(), if !body.ended && !body.is_full() => {}
             }
         }
-    }
-
-    /// Answers; `false` where the client does not take its answers.
-    async fn tell(&self, fates: &[(u64, Fate)]) -> bool {
-        let mut text = String::new();
-        for (number, fate) in fates {
-            text.push_str(&emit::answer(Some(*number), fate).to_string());
-            text.push('\n');
-        }
-        let sent = tokio::time::timeout(PATIENCE, self.answers.send(Part::Lines(text.into()))).await;
-        if sent.is_err() {
-            tracing::warn!(session = %self.to.session, "a client reads no answers: its connection is cut");
-        }
-        sent.is_ok()
     }
 }
