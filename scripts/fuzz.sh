@@ -25,5 +25,6 @@ for target in $targets; do
     mkdir -p "fuzz/target/corpus/$target"
     echo "fuzz: $target, $minutes min"
     "$cargo" +nightly fuzz run "$target" "fuzz/target/corpus/$target" "fuzz/corpus/$target" -- \
-        -max_total_time="$((minutes * 60))" -max_len=8192 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0
+        -max_total_time="$((minutes * 60))" -max_len=8192 -timeout=10 -rss_limit_mb=1024 \
+        -print_final_stats=1 -print_funcs=0 -verbosity=0
 done

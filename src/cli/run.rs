@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::{load, path};
@@ -45,8 +46,18 @@ pub(super) fn flag(name: &'static str, path: &'static str, word: Option<String>)
     word.map(|word| Flag { name, path, word })
 }
 
+/// Lets this process have as many files open as it may: a connection is one, and the API takes more of them than
+/// the limit that most shells begin with.
+fn open_more_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// Runs a daemon until a signal, or until one of its tasks fails.
 pub(super) async fn serve(settings: Settings, environment: &Environment) -> Outcome {
+    open_more_files();
     let notify = Notify::from_environment(environment);
     let shutdown = Shutdown::default();
     let signals = tokio::spawn(heed(shutdown.clone(), notify.clone()));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, Range, Tree};
 use super::lifecycle::{self, Entry, Record};
-use super::{Error, Limit, Status, Store, prune, query, read};
+use super::{Error, Limit, Status, Store, prune, query};
 use crate::event::{Class, Data, Invalid, Offset, StreamId, Timestamp, Trace};
 
 /// The most ids that one prefix is looked up for.
@@ -157,12 +157,10 @@ impl Store {
         let engine = self.shared.engine()?;
         let Some(record) = Record::load(&*engine, id)? else { return Ok(None) };
         let events = self.last_seq(id)?;
-        let Record { start, end, status, segments, trace, metadata, going, .. } = record;
+        let Record { start, end, status, segments, trace, metadata, turned, before, going, .. } = record;
         let (Some(metadata), false, true) = (metadata, going, events > 0) else { return Ok(None) };
-        // What is applied and not durable yet is not told: an end is the last event there is.
-        let applied = read::end_of(&*engine, id)?;
-        let (end, status) =
-            if end.is_some() && events + 1 < applied { (None, Status::Active) } else { (end, status) };
+        // What is applied and not durable yet is not told.
+        let (end, status) = if turned > events { (None, before) } else { (end, status) };
         Ok(Some(SessionInfo { id: id.clone(), start, end, status, events, segments, trace, metadata }))
     }
 

@@ -35,6 +35,11 @@ pub(super) struct Record {
     pub(super) trace: Option<Trace>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) metadata: Option<Data>,
+    /// The seq of the event that gave it its status, and the status that it had before.
+    #[serde(default)]
+    pub(super) turned: u64,
+    #[serde(default)]
+    pub(super) before: Status,
     /// Whether it is being pruned, in several steps.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) going: bool,
@@ -103,16 +108,18 @@ impl Record {
             interrupted: None,
             trace: None,
             metadata: None,
+            turned: 0,
+            before: Status::Active,
             going: false,
         }
     }
 
     /// Takes what an event of a session tells of it as a whole.
     pub(super) fn apply(&mut self, event: &Event) {
+        (self.turned, self.before) = (event.seq, self.status);
         match event.kind.as_str() {
             kind::SESSION_STARTED => {
-                *self = Self::new(event.ts);
-                self.segments = 1;
+                *self = Self { turned: event.seq, segments: 1, ..Self::new(event.ts) };
                 (self.trace, self.metadata) = (event.trace.clone(), Some(event.data.clone()));
             }
             kind::SESSION_RESUMED => {
