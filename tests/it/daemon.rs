@@ -71,7 +71,7 @@ fn sinks_are_followed_while_they_change() {
     let out = BufReader::new(follow.stdout.take().expect("a pipe"));
     let failures = out.lines().filter_map(|line| {
         let sink: serde_json::Value = serde_json::from_str(&line.expect("UTF-8")).expect("an object");
-        (sink["name"] == "jetstream").then(|| sink["failures"].as_u64().expect("a number"))
+        (sink["sink"] == "jetstream").then(|| sink["failures"].as_u64().expect("a number"))
     });
     let two: Vec<u64> = failures.take(2).collect();
     follow.kill().expect("it is there");
