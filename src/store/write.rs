@@ -89,6 +89,8 @@ struct Batch {
     events: Vec<(Event, bool)>,
     /// Events that change their session as a whole, each with the status that it had before.
     turns: Vec<(usize, Status)>,
+    /// The events that nobody sent: those by which sessions are resumed.
+    resumed: Vec<usize>,
     /// Events of the batch with a sender's id, by stream and id.
     sent: HashMap<(StreamId, Uuid), usize>,
     /// What each submission is answered: the events that it added, or the receipts of those it repeats.
@@ -257,7 +259,7 @@ impl Writer {
         if let Err(error) = draft.validate() {
             return Ok(Err(Why::Invalid(error)));
         }
-        if batch.events.len() >= MAX_BATCH_EVENTS {
+        if batch.events.len() - batch.resumed.len() >= MAX_BATCH_EVENTS {
             let expected = format!("at most {MAX_BATCH_EVENTS} events in one commit");
             return Ok(Err(Why::Invalid(Invalid::new("events", "", expected))));
         }
@@ -315,7 +317,8 @@ impl Writer {
         if turn == Turn::Resumed {
             let resumed = self.resumed(engine, &draft.session, batch)?;
             batch.turns.push((batch.events.len(), before));
-            self.push(engine, &resumed, None, batch)?;
+            let place = self.push(engine, &resumed, None, batch)?;
+            batch.resumed.push(place);
             before = Status::Active;
             self.head(engine, &draft.session)?.status = before;
         }
@@ -394,6 +397,7 @@ impl Writer {
     }
 
     fn undo(&mut self, begin: usize, batch: &mut Batch) {
+        batch.resumed.retain(|place| *place < begin);
         for place in (begin..batch.events.len()).rev() {
             let Some((event, _)) = batch.events.pop() else { break };
             batch.sent.remove(&(event.session.clone(), event.id));

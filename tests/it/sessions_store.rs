@@ -5,7 +5,7 @@ use std::time::Duration;
 use watchpost::config;
 use watchpost::event::{Data, Draft, Event, Kind, SenderId, Severity, StreamId, Subject, Timestamp};
 use watchpost::store::{
-    Disk, Flusher, Limit, Outcome, Refused, SessionInfo, SessionQuery, Status, Store, Submission, Tree, Write,
+    Disk, Flusher, Limit, MAX_BATCH_EVENTS, Outcome, Refused, SessionInfo, SessionQuery, Status, Store, Submission, Tree, Write,
     Writer,
 };
 
@@ -107,6 +107,22 @@ fn a_repeat_of_a_stored_event_gets_its_first_answer_also_after_the_end() {
     assert_eq!(open.send(sent(ended("s", "failed"), "b")), Ok(2));
     let refused = open.send(sent(ended("s", "completed"), "b")).expect_err("another end");
     assert!(matches!(refused, Refused::Conflict { field: "data", .. }), "{refused}");
+}
+
+/// A whole commit fits behind a session that is resumed by it, however it is cut into submissions.
+#[test]
+fn a_whole_commit_can_resume_its_session() {
+    let mut open = Open::memory();
+    let interrupt = || draft("s", "session_interrupted", r#"{"reason":"idle"}"#);
+    open.send(started("s")).expect("taken");
+    open.send(interrupt()).expect("taken");
+    let whole = vec![draft("s", "scan_progress", "{}"); MAX_BATCH_EVENTS];
+    let receipts = open.submit(Submission::events(whole.clone())).expect("taken");
+    assert_eq!(receipts.last().map(|receipt| receipt.seq), Some(3 + MAX_BATCH_EVENTS as u64));
+    open.send(interrupt()).expect("taken");
+    let apart: Vec<_> = whole.into_iter().map(|draft| Submission::events(vec![draft])).collect();
+    let outcomes = open.writer.apply(&apart).expect("room");
+    assert_eq!(outcomes.into_iter().find(Result::is_err), None);
 }
 
 #[test]
