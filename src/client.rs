@@ -211,14 +211,13 @@ impl Client {
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok());
         let retry_after = retry_after.and_then(|after| after.parse().ok()).map(Duration::from_secs);
         let body = self.bytes(response).await?;
-        let told = serde_json::from_slice(&body).map(|body: Body| body.error.message);
-        match told {
-            Ok(message) => {
-                let (url, status) = (self.url.clone(), status.as_u16());
-                Err(Error::Refused { url, status, message, retry_after })
-            }
-            Err(_) => Err(self.malformed(format!("HTTP status {status}"))),
-        }
+        let message = match serde_json::from_slice(&body) {
+            Ok(Body { error: Told { message } }) => message,
+            // A proxy with no daemon behind it, at present.
+            Err(_) if matches!(status.as_u16(), 502..=504) => format!("HTTP status {status}"),
+            Err(_) => return Err(self.malformed(format!("HTTP status {status}"))),
+        };
+        Err(Error::Refused { url: self.url.clone(), status: status.as_u16(), message, retry_after })
     }
 
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, Error> {

@@ -25,6 +25,7 @@ mod it {
     mod readme_sessions;
     mod recorder;
     mod recordings;
+    mod session_answers;
     mod session_fold;
     mod session_follow;
     mod session_replay;

@@ -65,8 +65,8 @@ impl Client {
         self.answer(request.header(header::CONTENT_TYPE, "application/json").body(event.to_owned())).await
     }
 
-    /// Sends events, one JSON object a line; answered in their order when all are durable. Sent again with the
-    /// same `key` and the same lines, nothing is stored twice.
+    /// Sends events, one JSON object a line; answered in their order when all are durable, with fewer answers than
+    /// lines where the answer broke off. Sent again with the same `key` and the same lines, nothing is stored twice.
     ///
     /// # Errors
     /// As every request: then any number of them may be stored.
@@ -77,8 +77,10 @@ impl Client {
         let request = request.header("idempotency-key", key.to_string()).timeout(ANSWER);
         let response = self.accept(request.send().await.map_err(|error| self.unreachable(&error))?).await?;
         let answers = self.bytes(response).await?;
-        let answers: Result<Vec<Told>, _> = serde_json::Deserializer::from_slice(&answers).into_iter().collect();
-        Ok(answers.map_err(|error| self.malformed(error))?.into_iter().map(Line::from).collect())
+        let answers = serde_json::Deserializer::from_slice(&answers).into_iter::<Told>();
+        // One that broke off is as good as none.
+        let whole = answers.take_while(|answer| !answer.as_ref().is_err_and(serde_json::Error::is_eof));
+        whole.map(|answer| Ok(answer.map_err(|error| self.malformed(error))?.into())).collect()
     }
 
     /// Says that the writer of a session is still there.
