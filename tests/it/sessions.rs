@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::json;
-use watchpost::client::Client;
+use watchpost::client::{self, Client, sessions};
 use watchpost::config;
-use watchpost::event::{Event, StreamId};
-use watchpost::recorder::{End, Recorder, Session, Start};
-use watchpost::store::{Limit, SessionQuery, Status, Store};
+use watchpost::event::{Data, Event, StreamId};
+use watchpost::recorder::{End, Error, Recorder, Session, Start};
+use watchpost::store::{self, Limit, SessionQuery, Status, Store};
 
 use super::support::daemon::{self, Daemon, beside};
 use super::support::wait;
@@ -36,8 +36,14 @@ impl Bench {
     /// The same after the process has been started again.
     async fn restarted(self) -> Self {
         self.recorder.close().await.expect("a quiet end");
-        let store = daemon::store(self.dir.path());
-        let recorder = Recorder::open(store, config::Session::default()).await.expect("it opens");
+        // A process that another test starts has the lock too, for the moment between fork and exec.
+        let recorder = wait::until("the store to be free", async || {
+            match Recorder::open(daemon::store(self.dir.path()), config::Session::default()).await {
+                Err(Error::Store(store::Error::Locked { .. })) => None,
+                opened => Some(opened.expect("it opens")),
+            }
+        })
+        .await;
         Self { dir: self.dir, recorder }
     }
 
@@ -123,7 +129,7 @@ async fn an_interrupted_session_is_resumed_by_its_next_event_in_a_new_segment() 
     assert_eq!(status(bench.store(), &id), Status::Completed);
 }
 
-/// What one of the processes does: two sessions, one after the other, each with its events.
+/// What the command of one of the processes does.
 const SCRIPT: &str = "for n in 1 2 3 4 5; do watchpost sessions emit scan_progress --data \"{\\\"node_count\\\":$n}\" \
      || exit 9; done";
 
@@ -134,10 +140,9 @@ fn ended_well(outputs: &[Output]) {
 }
 
 /// Runs the same command in many processes at once.
-async fn at_once(dir: &Path, processes: usize, args: &'static [&'static str]) -> Vec<Output> {
-    let start = |n: usize| {
+async fn at_once(dir: &Path, processes: usize, args: &[&str]) -> Vec<Output> {
+    let start = |_| {
         let mut command = beside(dir, args);
-        command.env("NUMBER", n.to_string());
         tokio::task::spawn_blocking(move || command.output().expect("it runs"))
     };
     let running: Vec<_> = (0..processes).map(start).collect();
@@ -146,6 +151,38 @@ async fn at_once(dir: &Path, processes: usize, args: &'static [&'static str]) ->
         outputs.push(process.await.expect("no panic"));
     }
     outputs
+}
+
+#[tokio::test]
+async fn a_late_event_is_refused_by_409_and_stands_in_the_dead_letters_until_it_is_discarded() {
+    let daemon = Daemon::start(tempfile::tempdir().expect("a folder"), "");
+    let client = Client::new(&format!("unix:{}/api", daemon.dir().display()), None).expect("a client");
+    let id = StreamId::new("build-17").expect("an id");
+    let metadata = Data::parse("{}".into()).expect("an object");
+    let start = sessions::Start { id: Some(id.clone()), ts: None, traceparent: None, metadata };
+    client.start_session(&start).await.expect("begun");
+    client.end_session(&id, &End::completed()).await.expect("it ends");
+    let late = client.send_event(&id, r#"{"type":"scan_started","data":{"path":"src"}}"#).await;
+    let error = late.expect_err("it is late");
+    assert!(matches!(error, client::Error::Refused { status: 409, .. }), "{error}");
+    let dlq = |args: &[&str]| {
+        let output = daemon::watchpost(daemon.dir(), &[&["dlq"], args].concat());
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, listed, _) = dlq(&["list", "--kind", "late", "--json"]);
+    let letter: serde_json::Value = serde_json::from_str(&listed).expect("one letter");
+    assert_eq!((code, &letter["reason"]), (Some(0), &json!("the session build-17 had ended")));
+    assert_eq!(letter["event"]["type"], "scan_started");
+    assert!(letter.get("offset").is_none() && letter.get("sink").is_none(), "{letter}");
+    assert_eq!(dlq(&["list", "--kind", "delivery", "--json"]).1, "");
+    let letter = letter["id"].as_str().expect("an id");
+    let (code, _, error) = dlq(&["retry", letter]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("can only be discarded"), "{error}");
+    assert_eq!(dlq(&["retry-all"]).1, "0 will be sent again\n");
+    assert_eq!(dlq(&["discard", letter]).1, "1 discarded\n");
+    assert_eq!(dlq(&["list"]).1.lines().count(), 1, "the heading alone");
 }
 
 #[tokio::test]
@@ -175,8 +212,7 @@ async fn twenty_processes_create_sessions_and_emit_at_the_same_time() {
 async fn session_ids_are_unique_under_rapid_creation_by_many_processes() {
     let daemon = Daemon::start(tempfile::tempdir().expect("a folder"), "");
     let script = "for n in 1 2 3 4 5; do watchpost sessions run -- true || exit 9; done";
-    let all = at_once(daemon.dir(), 10, Box::leak(Box::new(["sessions", "run", "--", "sh", "-c", script]))).await;
-    ended_well(&all);
+    ended_well(&at_once(daemon.dir(), 10, &["sessions", "run", "--", "sh", "-c", script]).await);
     let client = Client::new(&format!("unix:{}/api", daemon.dir().display()), None).expect("a client");
     let listed: Vec<serde_json::Value> = client.get("/api/sessions?limit=1000").await.expect("a list");
     let mut ids: BTreeMap<String, u64> = BTreeMap::new();

@@ -275,3 +275,27 @@ fn a_spool_that_is_full_is_told_and_breaks_nothing() {
     assert_eq!(output.status.code(), Some(4), "{err}");
     assert!(err.contains("takes no more"), "{err}");
 }
+
+#[test]
+fn outside_of_a_run_the_first_event_that_is_spooled_says_so_and_no_other() {
+    let dir = no_daemon();
+    let mut told = 0;
+    for _ in 0..3 {
+        let output = beside(dir.path(), &["sessions", "emit", "a", "--session", "s"]).output().expect("it runs");
+        assert!(output.status.success());
+        told += String::from_utf8(output.stderr).expect("UTF-8").lines().count();
+    }
+    assert_eq!((told, spooled(dir.path()).len()), (1, 3));
+    let mut record = beside(dir.path(), &["sessions", "record", "--session", "s"]);
+    record.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut record = record.spawn().expect("it runs");
+    let lines = b"{\"type\":\"b\"}\nno JSON\n{\"type\":\"c\"}\n";
+    record.stdin.take().expect("a pipe").write_all(lines).expect("it reads");
+    let output = record.wait_with_output().expect("a child");
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.lines().count() == 1 && error.starts_with("line 2: event: expected a JSON object"), "{error}");
+    assert!(spooled(dir.path()).iter().all(|line| line["id"].is_string()));
+    let kinds: Vec<String> = spooled(dir.path()).iter().map(|line| line["type"].to_string()).collect();
+    assert_eq!(kinds.concat(), r#""a""a""a""b""c""#);
+}

@@ -257,3 +257,18 @@ async fn a_full_spool_takes_no_more_and_says_so() {
     std::fs::remove_file(bench.spool().join("b.jsonl")).expect("removed");
     place.append(&event(0)).expect("room again");
 }
+
+#[tokio::test]
+async fn two_files_of_a_session_one_after_the_other_are_both_taken_whole() {
+    let mut bench = Bench::new();
+    let place = bench.place("a");
+    let anonymous = || Line::Event(r#"{"type":"same","data":{}}"#.into());
+    write(&place, [begin("a"), anonymous()]);
+    bench.start();
+    bench.gone(&place).await;
+    // With the first line in the place of the second, it is the same line twice but for the file.
+    write(&place, [begin("a"), anonymous()]);
+    bench.gone(&place).await;
+    assert_eq!(bench.kinds("a"), ["session_started", "same", "same"]);
+    assert_eq!(bench.aside(), []);
+}

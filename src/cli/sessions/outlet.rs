@@ -64,6 +64,11 @@ impl Outlet {
         self.ask(async |client| client.end_session(session, end).await.map(|_| ())).await
     }
 
+    /// Says that a session is written to.
+    pub(super) async fn beat(&self, session: &StreamId) -> Told<()> {
+        self.ask(async |client| client.heartbeat(session).await).await
+    }
+
     /// Asks the daemon. One that says "later" is asked again for a while; one that is not there is not.
     async fn ask<T>(&self, ask: impl AsyncFn(&Client) -> Result<T, crate::client::Error>) -> Told<T> {
         use crate::client::Error;

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -166,7 +167,10 @@ impl Taker<'_> {
     }
 
     fn draft(&self, number: u64, text: &str) -> Result<Draft, Invalid> {
-        let fallback = SenderId::new(format!("spool/{number}"))?;
+        // Our own commands give each line an id. Another file of the same name has other ones.
+        let made = self.file.metadata().and_then(|meta| meta.created()).ok();
+        let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        let fallback = SenderId::new(format!("spool/{}/{number}", made.as_nanos()))?;
         Input::parse(text)?.into_draft(self.session, Some(fallback))
     }
 
