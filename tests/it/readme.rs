@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use watchpost::api::sessions::body::MAX_BODY;
 use watchpost::cli::Cli;
 use watchpost::config::{self, Base, Environment, Sources};
 use watchpost::source::spool::MAX_SPOOL;
@@ -211,7 +212,7 @@ fn the_exit_codes_and_limits_are_told_as_they_are() {
         format!("{} events", thousands(watchpost::api::filter::MAX_LIMIT)),
         format!("| {}; a frame", mib(watchpost::process_compose::MAX_BODY_BYTES)),
         kib(watchpost::process_compose::MAX_FRAME_BYTES),
-        format!("| {}, {} events", mib(watchpost::api::sessions::body::MAX_BODY), thousands(1024)),
+        format!("| {}, {} events", mib(MAX_BODY), thousands(watchpost::store::MAX_BATCH_EVENTS)),
         format!("| {}; beyond that an event is not kept", mib(usize::try_from(MAX_SPOOL).expect("a size"))),
         format!(
             "| {} nodes, {MAX_PLANS} plans, {} requests in flight, {} failures",
