@@ -124,7 +124,7 @@ fn every_target_is_in_the_makefile() {
 
 /// Whether a name is that of a file or a folder of this repository.
 fn is_path(name: &str) -> bool {
-    let folders = ["src/", "tests/", "benches/", "examples/", "scripts/", ".ci/"];
+    let folders = ["src/", "tests/", "benches/", "examples/", "scripts/", "fuzz/", ".ci/"];
     let whole = !name.contains([' ', '*', '{', '…']);
     whole && (folders.iter().any(|folder| name.starts_with(folder)) || name.ends_with(".md") || name == "LICENSE")
 }
