@@ -52,7 +52,7 @@ fn has_test(source: &str, name: &str) -> bool {
 fn wrong(root: &Path, row: &Row) -> Option<String> {
     let told = |what: &str| Some(format!("{}: {}: {what} {}", row.line, row.test, row.file));
     let Ok(source) = fs::read_to_string(root.join(&row.file)) else { return told("there is no") };
-    let within = module(&row.file).and_then(|module| Some(row.test.strip_prefix(&module)?.strip_prefix("::")?));
+    let within = module(&row.file).and_then(|module| row.test.strip_prefix(&module)?.strip_prefix("::"));
     let Some(within) = within else { return told("a name of another module than that of") };
     // A file's own tests stand in it in a module of that name.
     let name = within.strip_prefix("tests::").unwrap_or(within);
