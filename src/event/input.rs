@@ -56,13 +56,15 @@ pub struct Input {
     pub kind: Kind,
     /// The sender's id.
     pub id: Option<SenderId>,
-    ts: Option<Timestamp>,
+    /// When it happened.
+    pub ts: Option<Timestamp>,
     severity: Option<Severity>,
     origin: Origin,
     correlation_id: Option<Uuid>,
     trace: Option<Trace>,
     hops: u8,
-    data: Data,
+    /// Its payload.
+    pub data: Data,
 }
 
 impl Input {

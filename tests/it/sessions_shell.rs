@@ -254,6 +254,42 @@ async fn what_a_program_prints_is_recorded_line_by_line_and_bad_lines_are_told()
 }
 
 #[tokio::test]
+async fn a_session_that_was_printed_is_recorded_anew_with_its_beginning_and_its_end() {
+    let daemon = start(tempfile::tempdir().expect("a folder"), "");
+    let dir = daemon.dir();
+    let played = said(&watchpost(dir, &["demo", "session", "--fast", "--json", "--levels", "2", "--nodes", "4"]));
+    let first = said(&record(dir, &[], &played));
+    let printed = said(&watchpost(dir, &["events", "query", "--session", first.trim(), "--json"]));
+    let again = said(&record(dir, &[], &printed));
+    let printed = said(&watchpost(dir, &["sessions", "follow", again.trim(), "--json"]));
+    let third = said(&record(dir, &["--name", "third"], &printed));
+    let bare = |events: Vec<Value>| -> Vec<(Value, Value, Value)> {
+        events
+            .into_iter()
+            .map(|event| (event["type"].clone(), event["ts"].clone(), event["data"].clone()))
+            .collect()
+    };
+    let played: Vec<Value> = played.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let played = bare(played);
+    assert_eq!(bare(events(dir, first.trim())), played);
+    assert_eq!(bare(events(dir, again.trim())), played);
+    let third = bare(events(dir, third.trim()));
+    assert_eq!((&third[1..], &third[0].2["name"]), (&played[1..], &"third".into()));
+    let list = said(&watchpost(dir, &["sessions", "list", "--command", "third: "]));
+    assert_eq!(list.lines().count(), 2, "{list}");
+    let letters = said(&watchpost(dir, &["dlq", "list"]));
+    assert!(!letters.contains("late"), "an end is sent once: {letters}");
+    let interrupted = "{\"type\":\"a\",\"session\":\"x\"}\n{\"type\":\"session_interrupted\",\"session\":\"x\"}\n\
+                       {\"type\":\"session_resumed\",\"session\":\"x\"}\n{\"type\":\"b\",\"session\":\"x\"}\n";
+    let id = said(&record(dir, &[], interrupted));
+    assert_eq!(kinds(&events(dir, id.trim())), ["session_started", "a", "b", "session_ended"]);
+    let wrong = "{\"type\":\"session_started\",\"data\":7}\n{\"type\":\"session_ended\",\"data\":{\"status\":\"failed\"}}\n";
+    let output = record(dir, &[], wrong);
+    assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(1), 1));
+    assert!(text(&output.stderr).starts_with("line 1: data: expected"), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
 async fn inside_of_a_run_what_is_recorded_belongs_to_it() {
     let daemon = start(tempfile::tempdir().expect("a folder"), "");
     let dir = daemon.dir();

@@ -55,7 +55,7 @@ pub(super) struct Args {
     /// A file that holds the daemon's token [env: WATCHPOST_TOKEN, the token itself].
     #[arg(long, value_name = "FILE", requires = "url")]
     token_file: Option<PathBuf>,
-    /// Only print the events, one JSON object a line, for `watchpost sessions record`, which begins the session itself.
+    /// Only print the events, one JSON object a line, as `watchpost sessions record` takes them.
     #[arg(long)]
     json: bool,
 }
@@ -86,7 +86,7 @@ async fn print(mut paced: Paced, out: &mut Out) -> Outcome {
         if due.is_empty() {
             return Ok(Exit::Ok);
         }
-        for timed in due.iter().filter(|timed| timed.step.kind != SESSION_STARTED) {
+        for timed in due {
             out.line(timed.json())?;
         }
         out.flush()?;

@@ -1,36 +1,46 @@
 //! `watchpost sessions record`: what a program prints, line by line.
 
+mod adopt;
+mod to;
+
+use std::collections::VecDeque;
 use std::io::Write;
 
 use tokio::io::{AsyncReadExt, stdin};
-use uuid::Uuid;
 
 use super::super::exit::{Exit, Failure, Outcome};
 use super::super::line::printable;
 use super::super::out::Out;
 use super::super::{filter, reach};
 use super::emit;
-use super::outlet::{Outlet, Told};
-use crate::client::sessions::{End, Refused, Settings, Start, Started, Writer};
+use super::run::metadata;
+use crate::client::sessions::{End, Refusal, Settings, Start, Writer};
 use crate::config::Environment;
 use crate::event::session::SessionStarted;
-use crate::event::{Data, Input, StreamId, Traceparent};
+use crate::event::{Data, Invalid, StreamId, Traceparent};
 use crate::source::jsonl::{Line, Lines};
-use crate::source::spool::{self, Place};
+
+use adopt::{Adopted, Adopting};
+use to::To;
 
 /// So many bytes are read at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// Send the events that stand on the standard input, one JSON object a line; prints the session's id.
 ///
-/// They go to the session that is named, or around (in `sessions run`), else to a new one that ends with the
-/// input. To a session that is there they go by the spool, where no daemon answers. A bad line is told with its number, and the others are stored all the same; then the exit code is 1.
+/// They go to the session that is named, or around (in `sessions run`), by the spool where no daemon answers; else
+/// to a new one, which begins with the first line and ends with the input. A first line of the type session_started
+/// says what that begins with, and one of the type session_ended how it ends. So a session that was printed is
+/// recorded anew: under another id, and without its interruptions.
+///
+/// A bad line is told with its number, and the others are stored all the same; then the exit code is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ./generate --events-as-json | watchpost sessions record --name nightly
+  watchpost events query --session 019a0c3e-7b1a-7c3d-9e4f-0123456789ab --json | watchpost sessions record
   watchpost sessions record --session 019a0c3e-7b1a-7c3d-9e4f-0123456789ab < events.jsonl")]
 pub(super) struct Args {
-    /// What a new session is called in lists.
+    /// What a new session is called in lists, before the command.
     #[arg(long, value_name = "TEXT", conflicts_with = "session")]
     name: Option<String>,
     /// The session [env: WATCHPOST_SESSION].
@@ -38,59 +48,29 @@ pub(super) struct Args {
     session: Option<StreamId>,
 }
 
-/// Where the lines go.
-enum To {
-    /// To the daemon.
-    Daemon(Writer),
-    /// To the spool, as something waits there already, or no daemon is there.
-    Spool(Place, StreamId),
-}
-
 pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environment, out: &mut Out) -> Outcome {
     let around = if args.name.is_some() { None } else { emit::session(args.session.as_ref(), environment)? };
-    let is_new = around.is_none();
+    let mut recording = Recording::default();
     let to = match around {
-        Some(id) => resume(id, reach, environment).await?,
+        Some(id) => To::resume(id, reach, environment).await?,
         None => {
             let client = reach.client(environment)?;
-            To::Daemon(Writer::start(client, start(args, environment)?, Settings::default()).await?)
+            let start = recording.start(args, environment).await?;
+            To::Daemon(Writer::start(client, start, Settings::default()).await?)
         }
     };
     out.line(to.id().as_str())?;
     out.flush()?;
-    let mut bad = 0;
-    let read = feed(&to, &mut bad).await;
-    if let To::Daemon(writer) = to {
+    let read = recording.feed(&to).await;
+    if let To::Daemon(writer) = &to {
         writer.flush().await;
-        bad += tell(&writer);
-        if is_new {
-            end(writer, &read).await?;
-        }
+        recording.tell(&to);
+    }
+    if let (To::Daemon(writer), true) = (to, recording.is_to_end()) {
+        end(writer, &read).await?;
     }
     read?;
-    Ok(if bad == 0 { Exit::Ok } else { Exit::Found })
-}
-
-/// The way to a session that is there.
-async fn resume(id: StreamId, reach: &reach::Args, environment: &Environment) -> Result<To, Failure> {
-    let outlet = Outlet::new(reach, environment)?;
-    let place = outlet.place(&id, environment);
-    if place.is_there() {
-        return Ok(To::Spool(place, id));
-    }
-    // So that a session that is not there is told before anything is read.
-    match (outlet.beat(&id).await, outlet.client) {
-        (Told::No(error), _) => Err(error.into()),
-        (Told::Answer(()), Some(client)) => {
-            let started = Started { id, traceparent: String::new() };
-            Ok(To::Daemon(Writer::resume(client, started, Settings::default())))
-        }
-        (Told::Answer(()), None) => Err(Failure::says(Exit::Internal, "no daemon, and an answer of one")),
-        (Told::Away(reason), _) => {
-            tracing::warn!("{reason}; events of {id} go to {}", place.path().display());
-            Ok(To::Spool(place, id))
-        }
-    }
+    Ok(if recording.bad == 0 { Exit::Ok } else { Exit::Found })
 }
 
 async fn end(writer: Writer, read: &Result<(), Failure>) -> Result<(), Failure> {
@@ -99,90 +79,148 @@ async fn end(writer: Writer, read: &Result<(), Failure>) -> Result<(), Failure> 
         Err(failure) => End::failed(failure.error.as_ref().map_or_else(String::new, ToString::to_string)),
     };
     match writer.end(&end).await {
-        // One of the lines was its end.
+        // Somebody else has ended it.
         Ok(_) | Err(crate::client::Error::Refused { status: 409, .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-impl To {
-    fn id(&self) -> &StreamId {
-        match self {
-            Self::Daemon(writer) => writer.id(),
-            Self::Spool(_, id) => id,
+/// What is read, and what became of it.
+#[derive(Default)]
+struct Recording {
+    lines: Lines,
+    /// Lines that were read and not handed on.
+    ready: VecDeque<Line>,
+    is_over: bool,
+    /// Where the session is a new one.
+    adopting: Option<Adopting>,
+    /// The line that ends the session.
+    end: Option<u64>,
+    /// How many lines were not taken.
+    bad: u64,
+}
+
+impl Recording {
+    /// What a new session begins with: its first line, where that says so.
+    async fn start(&mut self, args: &Args, environment: &Environment) -> Result<Start, Failure> {
+        self.read().await?;
+        let adopting = self.adopting.insert(Adopting::default());
+        let begun = match self.ready.front() {
+            Some(Line { text: Ok(text), .. }) => adopting.begin(text),
+            _ => Ok(None),
+        };
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(invalid) => {
+                let number = self.ready.pop_front().map_or(1, |line| line.number);
+                self.complain(number, &invalid.to_string());
+                None
+            }
+        };
+        let (ts, metadata) = match begun {
+            Some(begun) => {
+                self.ready.pop_front();
+                (begun.ts, begun.data)
+            }
+            None => (None, unsaid().map_err(|error| Failure::new(Exit::Internal, error))?),
+        };
+        let metadata = match &args.name {
+            Some(name) => named(&metadata, name).map_err(|error| Failure::new(Exit::Usage, error))?,
+            None => metadata,
+        };
+        // W3C: a context that is none is passed over.
+        let caller = environment.get("TRACEPARENT").filter(|text| text.parse::<Traceparent>().is_ok());
+        Ok(Start { id: None, ts, traceparent: caller.cloned(), metadata })
+    }
+
+    /// Hands line after line over, as they come.
+    async fn feed(&mut self, to: &To) -> Result<(), Failure> {
+        loop {
+            while let Some(Line { number, text }) = self.ready.pop_front() {
+                match text.and_then(|text| self.adopt(number, text)) {
+                    Ok(None) => {}
+                    Ok(Some(text)) => {
+                        if let Some(refusal) = to.take(number, text).await? {
+                            self.refused(&refusal);
+                        }
+                    }
+                    Err(invalid) => self.complain(number, &invalid.to_string()),
+                }
+                self.tell(to);
+            }
+            if self.is_over {
+                return Ok(());
+            }
+            self.read().await?;
         }
     }
 
-    /// Takes a line; answers how many bad ones it was.
-    async fn take(&self, number: u64, text: String) -> Result<u64, Failure> {
-        match self {
-            Self::Daemon(writer) => match writer.line(number, text).await {
-                Ok(()) => Ok(tell(writer)),
-                Err(Refused::Closed(reason)) => Err(Failure::says(Exit::Unavailable, reason)),
-                Err(refused) => Ok(complain(number, &refused.to_string())),
-            },
-            Self::Spool(place, id) => {
-                let read = Input::parse(&text).and_then(|input| {
-                    let own = input.id.is_some();
-                    input.into_draft(id, None).map(|_| own)
-                });
-                let line = match read {
-                    Ok(true) => text,
-                    // With an id it is stored once, however often it is taken. It is an object that has a type.
-                    Ok(false) => text.replacen('{', &format!("{{\"id\":\"{}\",", Uuid::now_v7()), 1),
-                    Err(invalid) => return Ok(complain(number, &invalid.to_string())),
-                };
-                let kept = place.append(&spool::Line::Event(line));
-                kept.map(|()| 0).map_err(|error| Failure::new(Exit::Unavailable, error))
+    /// Reads until there is a line, or no more.
+    async fn read(&mut self) -> Result<(), Failure> {
+        let (mut input, mut chunk) = (stdin(), vec![0; CHUNK]);
+        while self.ready.is_empty() && !self.is_over {
+            let read = input.read(&mut chunk).await;
+            let length =
+                read.map_err(|error| Failure::says(Exit::Unavailable, format!("the standard input: {error}")))?;
+            self.ready.extend(self.lines.feed(&chunk[..length]));
+            self.is_over = length == 0;
+            if self.is_over {
+                self.ready.extend(self.lines.finish());
             }
         }
+        Ok(())
+    }
+
+    /// A line as it is sent; nothing where it says nothing of this session.
+    fn adopt(&mut self, number: u64, text: String) -> Result<Option<String>, Invalid> {
+        let Some(adopting) = &mut self.adopting else { return Ok(Some(text)) };
+        Ok(match adopting.line(text)? {
+            Adopted::Nothing => None,
+            Adopted::Event(text) => Some(text),
+            Adopted::End(text) => {
+                self.end.get_or_insert(number);
+                Some(text)
+            }
+        })
+    }
+
+    /// Whether the session has begun here, and has no end.
+    fn is_to_end(&self) -> bool {
+        self.adopting.is_some() && self.end.is_none()
+    }
+
+    /// Tells of the lines that the daemon has refused so far.
+    fn tell(&mut self, to: &To) {
+        to.refusals().iter().for_each(|refusal| self.refused(refusal));
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        self.end.take_if(|end| *end == refusal.number);
+        self.complain(refusal.number, &refusal.reason);
+    }
+
+    fn complain(&mut self, number: u64, reason: &str) {
+        // Where that cannot be written either, the exit code says it.
+        let _nobody_hears = writeln!(std::io::stderr(), "line {number}: {}", printable(reason));
+        self.bad += 1;
     }
 }
 
-fn start(args: &Args, environment: &Environment) -> Result<Start, Failure> {
+/// What a session begins with that does not say.
+fn unsaid() -> Result<Data, Invalid> {
     let command = "watchpost sessions record";
-    let metadata = SessionStarted {
+    Data::from_value(&SessionStarted {
         command: Some(command.into()),
         command_summary: Some(command.into()),
-        name: args.name.as_deref().map(Into::into),
         ..SessionStarted::default()
-    };
-    // W3C: a context that is none is passed over.
-    let traceparent: Option<Traceparent> = environment.get("TRACEPARENT").and_then(|text| text.parse().ok());
-    let metadata = Data::from_value(&metadata).map_err(|error| Failure::new(Exit::Internal, error))?;
-    Ok(Start { id: None, ts: None, traceparent: traceparent.map(|caller| caller.to_string()), metadata })
+    })
 }
 
-/// Hands line after line over, as they come.
-async fn feed(to: &To, bad: &mut u64) -> Result<(), Failure> {
-    let (mut input, mut lines, mut chunk) = (stdin(), Lines::default(), vec![0; CHUNK]);
-    loop {
-        let read = input.read(&mut chunk).await;
-        let length =
-            read.map_err(|error| Failure::says(Exit::Unavailable, format!("the standard input: {error}")))?;
-        let mut ready = lines.feed(&chunk[..length]);
-        if length == 0 {
-            ready.extend(lines.finish());
-        }
-        for Line { number, text } in ready {
-            *bad += match text {
-                Ok(text) => to.take(number, text).await?,
-                Err(invalid) => complain(number, &invalid.to_string()),
-            };
-        }
-        if length == 0 {
-            return Ok(());
-        }
-    }
-}
-
-/// Tells of the lines that the daemon has refused so far, and counts them.
-fn tell(writer: &Writer) -> u64 {
-    writer.take_refusals().iter().map(|refusal| complain(refusal.number, &refusal.reason)).sum()
-}
-
-fn complain(number: u64, reason: &str) -> u64 {
-    // Where that cannot be written either, the exit code says it.
-    let _nobody_hears = writeln!(std::io::stderr(), "line {number}: {}", printable(reason));
-    1
+fn named(metadata: &Data, name: &str) -> anyhow::Result<Data> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = metadata.read()?;
+    let command = ["command_summary", "command"].into_iter().find_map(|key| fields.get(key)?.as_str());
+    let summary = metadata::summary(Some(name), command.unwrap_or("watchpost sessions record"));
+    fields.insert("command_summary".into(), summary.into());
+    fields.insert("name".into(), name.into());
+    Ok(Data::from_value(&fields)?)
 }

@@ -1,7 +1,7 @@
 //! `watchpost sessions run`: a command as a session.
 
 mod child;
-mod metadata;
+pub(super) mod metadata;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use child::Outcome as Ending;
   watchpost sessions run -- make all
   watchpost sessions run --name nightly -- ./build.sh --clean")]
 pub(super) struct Args {
-    /// What the session is called in lists; else the command.
+    /// What the session is called in lists, before the command.
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     /// How often the daemon is told that the session is alive; well below its `session.idle`.

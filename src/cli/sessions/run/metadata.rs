@@ -14,7 +14,6 @@ const MAX_ARGS: usize = 16 * 1024;
 /// The data of `session_started`.
 pub(super) fn of(command: &[OsString], name: Option<&str>, environment: &Environment) -> SessionStarted<'static> {
     let words: Vec<String> = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let summary: String = words.join(" ").chars().take(MAX_SUMMARY).collect();
     let cwd = std::env::current_dir().ok();
     let user = ["USER", "LOGNAME"].into_iter().find_map(|name| environment.get(name).cloned());
     let user = user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
@@ -25,7 +24,7 @@ pub(super) fn of(command: &[OsString], name: Option<&str>, environment: &Environ
     });
     SessionStarted {
         command: words.first().map(|word| cut(word).into()),
-        command_summary: Some(summary.into()),
+        command_summary: Some(summary(name, &words.join(" ")).into()),
         args: Some(args.map(|word| word.clone().into()).collect()),
         git_revision: cwd.as_deref().and_then(git_revision).map(Into::into),
         cwd: cwd.map(|dir| dir.to_string_lossy().into_owned().into()),
@@ -34,6 +33,12 @@ pub(super) fn of(command: &[OsString], name: Option<&str>, environment: &Environ
         name: name.map(|name| cut(name).into()),
         ..SessionStarted::default()
     }
+}
+
+/// What lists show of a session: its name, where it has one, and the command.
+pub(in crate::cli::sessions) fn summary(name: Option<&str>, command: &str) -> String {
+    let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+    format!("{name}{command}").chars().take(MAX_SUMMARY).collect()
 }
 
 fn cut(text: &str) -> String {
