@@ -5,8 +5,8 @@
 //! those above it. `ARCHITECTURE.md` has the arrows as a table, which a test reads, and says how the parts work.
 //!
 //! ```text
-//! source ─► ingest ─► store ─► deliver ─► sink            JetStream ─► consumer ─► cli
-//!                       └────► api ─► client ─► cli
+//! source ─┬─► ingest ─► store ─► deliver ─► sink          JetStream ─► consumer ─► cli
+//! session ┘               └────► api ─► client ─► cli
 //! ```
 //!
 //! What always holds: an event is acknowledged only after it is durable, and nobody sees it before; within a
@@ -19,7 +19,7 @@
 // The event, pure: its ids, subjects, times and payloads, and its JSON.
 pub mod event;
 
-// Pure folds over events: the current state of each process.
+// Pure folds over events: the current state of each process, and of a session.
 pub mod state;
 
 // Settings: YAML, environment and options to validated values; every mistake at once.
@@ -34,16 +34,16 @@ pub mod dead_letter;
 // The one way into the store: a bounded bus, and the threads behind it.
 pub mod ingest;
 
-// Sessions: the service through which their writers go.
+// Sessions: the service through which their writers go; replay and following.
 pub mod session;
 
 // A client of process-compose.
 pub mod process_compose;
 
-// Where events come from: polls compared with the last snapshot.
+// Where events come from: polls compared with the last snapshot, the spool, JSON lines.
 pub mod source;
 
-// A recorded process-compose, played back.
+// A recorded process-compose, played back; the standard workload of sessions.
 pub mod demo;
 
 // How long to wait after a failure.
@@ -61,7 +61,7 @@ pub mod deliver;
 // Reading events out of JetStream.
 pub mod consumer;
 
-// HTTP for readers of the log and for operators.
+// HTTP for readers of the log, for operators, and for the writers of sessions.
 pub mod api;
 
 // Builds everything from settings, owns every task, drains.

@@ -41,6 +41,7 @@ mod it {
     mod source_faults;
     mod spool;
     mod store;
+    mod tests_readme;
     mod trimming;
     mod watch;
 }

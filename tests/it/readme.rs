@@ -6,10 +6,13 @@ use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use watchpost::api::sessions::body::MAX_BODY;
 use watchpost::cli::Cli;
 use watchpost::config::{self, Base, Environment, Sources};
+use watchpost::source::spool::MAX_SPOOL;
+use watchpost::state::session::{self, MAX_PLANS};
 
-const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "tests/README.md"];
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -121,7 +124,7 @@ fn every_target_is_in_the_makefile() {
 
 /// Whether a name is that of a file or a folder of this repository.
 fn is_path(name: &str) -> bool {
-    let folders = ["src/", "tests/", "benches/", "examples/", "scripts/", ".ci/"];
+    let folders = ["src/", "tests/", "benches/", "examples/", "scripts/", "fuzz/", ".ci/"];
     let whole = !name.contains([' ', '*', '{', '…']);
     whole && (folders.iter().any(|folder| name.starts_with(folder)) || name.ends_with(".md") || name == "LICENSE")
 }
@@ -169,13 +172,16 @@ fn the_configurations_and_the_example_are_those_that_are_there() {
                 told += 1;
             }
             ("rust", _) => {
-                assert!(read("examples/consume.rs").contains(&text), "{text}");
+                // A part of one stands in the document without its indentation.
+                let plain = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+                let mut examples = ["examples/consume.rs", "examples/emit.rs"].into_iter().map(read);
+                assert!(examples.any(|example| plain(&example).contains(&plain(&text))), "{text}");
                 told += 1;
             }
             _ => {}
         }
     }
-    assert_eq!((loaded, told), (2, 2));
+    assert_eq!((loaded, told), (2, 3));
 }
 
 #[test]
@@ -206,6 +212,14 @@ fn the_exit_codes_and_limits_are_told_as_they_are() {
         format!("{} events", thousands(watchpost::api::filter::MAX_LIMIT)),
         format!("| {}; a frame", mib(watchpost::process_compose::MAX_BODY_BYTES)),
         kib(watchpost::process_compose::MAX_FRAME_BYTES),
+        format!("| {}, {} events", mib(MAX_BODY), thousands(watchpost::store::MAX_BATCH_EVENTS)),
+        format!("| {}; beyond that an event is not kept", mib(usize::try_from(MAX_SPOOL).expect("a size"))),
+        format!(
+            "| {} nodes, {MAX_PLANS} plans, {} requests in flight, {} failures",
+            thousands(session::MAX_NODES),
+            thousands(session::MAX_REQUESTS),
+            thousands(session::MAX_FAILURES)
+        ),
     ] {
         assert!(limits.contains(&limit), "{limit}");
     }

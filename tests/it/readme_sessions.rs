@@ -61,6 +61,26 @@ async fn the_snippet_for_python_records_a_session() {
 }
 
 #[tokio::test]
+async fn the_first_session_is_the_one_that_is_shown() {
+    let server = Server::local().await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let script = block("sh session-build").replace("sleep 1", ":");
+    std::fs::write(dir.path().join("build.sh"), script).expect("a script");
+    let mut command = tokio::process::Command::new("sh");
+    command.args(["-c", "watchpost sessions run -- sh build.sh"]).current_dir(dir.path());
+    command.env_clear().env("PATH", path()).env("WATCHPOST_URL", &server.url).env("XDG_STATE_HOME", dir.path());
+    let output = command.output().await.expect("it runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let (shown, types) = recorded(&server).await;
+    assert_eq!(
+        (&shown["session"]["status"], &shown["session"]["events"]),
+        (&"completed".into(), &10.into()),
+        "{types:?}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_snippet_for_a_shell_records_a_session() {
     let server = Server::local().await;
     let dir = tempfile::tempdir().expect("a folder");
