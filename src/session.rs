@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use crate::config;
 use crate::event::session::kind;
 use crate::event::{Class, Draft, Invalid, StreamId};
-use crate::ingest::{self, Ingest};
+use crate::ingest::{self, Ingest, Order};
 use crate::store::{self, Receipt, Store, Submission, Tree, Write};
 
 pub use end::{End, Verdict};
@@ -90,7 +90,8 @@ impl Sessions {
         local::open(self, start).await
     }
 
-    /// Adds events to a session: in order, each with its own fate.
+    /// Adds events to a session: in order, each with its own fate. Behind one that has to be sent again nothing is
+    /// stored, so that sending them all again keeps the order.
     ///
     /// Dropped while it waits, what was put on the bus before is stored all the same. An event for a session that
     /// has ended is kept as a dead letter, and counted.
@@ -98,13 +99,20 @@ impl Sessions {
         if let Err(error) = self.reach(id).await {
             return drafts.iter().map(|_| Err(error.clone())).collect();
         }
-        let mut sent = Vec::with_capacity(drafts.len());
+        let (mut sent, order) = (Vec::with_capacity(drafts.len()), Order::default());
         for draft in drafts {
             let ends = draft.kind.as_str() == kind::SESSION_ENDED;
             let pending = match check(id, &draft) {
-                Ok(()) => self.inner.ingest.send(Submission::events(vec![draft])).await.map_err(Error::from),
+                Ok(()) => {
+                    let submission = Submission::events(vec![draft]);
+                    self.inner.ingest.send_in_order(submission, &order).await.map_err(Error::from)
+                }
                 Err(error) => Err(error.into()),
             };
+            if pending.is_ok() {
+                // Before the answer, for which perhaps nobody waits.
+                self.inner.registry.touch(id);
+            }
             sent.push((pending, ends));
         }
         let mut answers = Vec::with_capacity(sent.len());
@@ -113,11 +121,9 @@ impl Sessions {
                 Ok(pending) => one(pending.wait().await),
                 Err(error) => Err(error),
             };
-            if let Ok(Receipt { duplicate: false, .. }) = answer {
-                match ends {
-                    true => self.inner.registry.release(id),
-                    false => self.inner.registry.touch(id),
-                }
+            let over = matches!(answer, Err(Error::Ended(_) | Error::NotFound(_)));
+            if over || ends && answer.is_ok() {
+                self.inner.registry.release(id);
             }
             answers.push(answer);
         }
