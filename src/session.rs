@@ -32,7 +32,7 @@ use crate::config;
 use crate::event::session::kind;
 use crate::event::{Class, Draft, Invalid, StreamId};
 use crate::ingest::{self, Ingest, Order};
-use crate::store::{self, Receipt, Store, Submission, Tree, Write};
+use crate::store::{self, Receipt, SessionInfo, Status, Store, Submission, Tree, Write};
 
 pub use end::{End, Verdict};
 pub use error::Error;
@@ -79,7 +79,8 @@ impl Sessions {
     /// # Errors
     /// [`Error::Conflict`] when the id, or the key, stands for a session that was begun otherwise.
     pub async fn begin(&self, start: Start) -> Result<Begun, Error> {
-        self.begin_as(start, None).await
+        let sessions = self.clone();
+        to_the_end(async move { sessions.begin_as(start, None).await }).await
     }
 
     /// Begins a session, or takes up one that nobody in this process writes to, with a writer in this process.
@@ -87,7 +88,8 @@ impl Sessions {
     /// # Errors
     /// As [`Sessions::begin`]; [`Error::Ended`]; [`Error::Conflict`] when this process writes to it already.
     pub async fn open(&self, start: Start) -> Result<Session, Error> {
-        local::open(self, start).await
+        let sessions = self.clone();
+        to_the_end(async move { local::open(&sessions, start).await }).await
     }
 
     /// Adds events to a session: in order, each with its own fate. Behind one that has to be sent again nothing is
@@ -150,7 +152,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Ended`] when it has ended otherwise.
     pub async fn end(&self, id: &StreamId, end: End) -> Result<Receipt, Error> {
-        self.end_as(id, &end, false).await
+        self.end_as(id, end, false).await
     }
 
     /// Ends a session that nobody will resume, as a person wants it.
@@ -158,7 +160,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Ended`] when it has ended otherwise.
     pub async fn close(&self, id: &StreamId, end: End) -> Result<Receipt, Error> {
-        self.end_as(id, &end, true).await
+        self.end_as(id, end, true).await
     }
 
     /// How many events came after their session had ended, since the process started.
@@ -176,7 +178,12 @@ impl Sessions {
         &self.inner.settings
     }
 
-    async fn end_as(&self, id: &StreamId, end: &End, closed: bool) -> Result<Receipt, Error> {
+    async fn end_as(&self, id: &StreamId, end: End, closed: bool) -> Result<Receipt, Error> {
+        let (sessions, id) = (self.clone(), id.clone());
+        to_the_end(async move { sessions.finish(&id, &end, closed).await }).await
+    }
+
+    async fn finish(&self, id: &StreamId, end: &End, closed: bool) -> Result<Receipt, Error> {
         self.reach(id).await?;
         let draft = end.draft(id, closed)?;
         let writes = match self.inner.registry.is_local(id) {
@@ -206,6 +213,24 @@ impl Sessions {
             None => self.inner.store.session(id)?.map(|_| ()).ok_or_else(|| Error::NotFound(id.clone())),
         }
     }
+}
+
+/// Does something to its end, also when nobody waits for it any more: what is known here of who writes to a session
+/// must not stop half-way.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime stops.
+        Err(_) => Err(ingest::Error::Closed.into()),
+    }
+}
+
+/// Whether somebody is expected to write to a session: a failed commit alone does not end it.
+fn is_running(session: &SessionInfo) -> bool {
+    session.end.is_none() && session.status != Status::Interrupted
 }
 
 /// Whether a draft from outside may be added to a session.
