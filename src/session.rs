@@ -248,9 +248,11 @@ fn check(id: &StreamId, draft: &Draft) -> Result<(), Invalid> {
 /// Whether that can be the id of a session.
 fn check_id(id: &StreamId) -> Result<(), Invalid> {
     match id.class() {
-        Class::Session => Ok(()),
+        // Who asks for the latest one means another.
+        Class::Session if id.as_str() != "latest" => Ok(()),
         _ => {
-            Err(Invalid::new("id", id.as_str(), "an id that does not begin with proc-, source-, hub- or observer-"))
+            let expected = "an id that is not `latest`, and does not begin with proc-, source-, hub- or observer-";
+            Err(Invalid::new("id", id.as_str(), expected))
         }
     }
 }

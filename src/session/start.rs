@@ -13,8 +13,8 @@ use crate::store::{SessionInfo, Submission, Write};
 /// What a session begins with.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Its id; `None`: a new UUIDv7. One of the caller's own is 1 to 128 of `A-Z a-z 0-9 _ - =` and does not begin
-    /// with `proc-`, `source-`, `hub-` or `observer-`.
+    /// Its id; `None`: a new UUIDv7. One of the caller's own is 1 to 128 of `A-Z a-z 0-9 _ - =`, is not `latest`,
+    /// and does not begin with `proc-`, `source-`, `hub-` or `observer-`.
     pub id: Option<StreamId>,
     /// The data of `session_started`.
     pub metadata: Data,
