@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::event::{Draft, Invalid};
 use crate::store::{self, Pruned, Receipt, Refused, Submission};
 
-pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS};
+pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS, Order};
 pub use ingestor::Ingestor;
 pub use tally::{Account, MAX_TOLD, Missed, Tally};
 
@@ -94,6 +94,11 @@ impl Ingest {
     /// Waits for room on the bus, and no longer; the answer is still to come.
     pub async fn send(&self, submission: Submission) -> Result<Pending, Error> {
         self.when_room(submission, |submission| self.bus.push(submission).map(Pending)).await
+    }
+
+    /// The same, for submissions of which none may be stored once one before it has to be sent again.
+    pub async fn send_in_order(&self, submission: Submission, order: &Order) -> Result<Pending, Error> {
+        self.when_room(submission, |submission| self.bus.push_in_order(submission, order).map(Pending)).await
     }
 
     /// Waits for room on the bus, then for durability. The receipts are in the order of the drafts.

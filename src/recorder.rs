@@ -74,9 +74,13 @@ impl Recorder {
     /// # Errors
     /// [`Error::Store`].
     pub async fn open(store: config::Store, settings: config::Session) -> Result<Self, Error> {
-        let store = blocking(move || Store::open(&store)).await??;
-        let (ingest, ingestor) = Ingest::start_with(&store, settings.ingest_failed_after)?;
-        let (sessions, keeper) = Sessions::start(store.clone(), ingest.clone(), settings)?;
+        let opened = blocking(move || {
+            let store = Store::open(&store)?;
+            let (ingest, ingestor) = Ingest::start_with(&store, settings.ingest_failed_after)?;
+            let (sessions, keeper) = Sessions::start(store.clone(), ingest.clone(), settings)?;
+            Ok::<_, Error>((store, ingest, ingestor, sessions, keeper))
+        });
+        let (store, ingest, ingestor, sessions, keeper) = opened.await??;
         let (stop, stop_serving) = (CancellationToken::new(), CancellationToken::new());
         let keeper = tokio::spawn(keeper.run(stop.clone()));
         let here = Here { store, ingest, ingestor, sessions, keeper, served: Vec::new(), stop_serving, stop };

@@ -31,8 +31,8 @@ use tokio::sync::Notify;
 use crate::config;
 use crate::event::session::kind;
 use crate::event::{Class, Draft, Invalid, StreamId};
-use crate::ingest::{self, Ingest};
-use crate::store::{self, Receipt, Store, Submission, Tree, Write};
+use crate::ingest::{self, Ingest, Order};
+use crate::store::{self, Receipt, SessionInfo, Status, Store, Submission, Tree, Write};
 
 pub use end::{End, Verdict};
 pub use error::Error;
@@ -79,7 +79,8 @@ impl Sessions {
     /// # Errors
     /// [`Error::Conflict`] when the id, or the key, stands for a session that was begun otherwise.
     pub async fn begin(&self, start: Start) -> Result<Begun, Error> {
-        self.begin_as(start, None).await
+        let sessions = self.clone();
+        to_the_end(async move { sessions.begin_as(start, None).await }).await
     }
 
     /// Begins a session, or takes up one that nobody in this process writes to, with a writer in this process.
@@ -87,10 +88,12 @@ impl Sessions {
     /// # Errors
     /// As [`Sessions::begin`]; [`Error::Ended`]; [`Error::Conflict`] when this process writes to it already.
     pub async fn open(&self, start: Start) -> Result<Session, Error> {
-        local::open(self, start).await
+        let sessions = self.clone();
+        to_the_end(async move { local::open(&sessions, start).await }).await
     }
 
-    /// Adds events to a session: in order, each with its own fate.
+    /// Adds events to a session: in order, each with its own fate. Behind one that has to be sent again nothing is
+    /// stored, so that sending them all again keeps the order.
     ///
     /// Dropped while it waits, what was put on the bus before is stored all the same. An event for a session that
     /// has ended is kept as a dead letter, and counted.
@@ -98,13 +101,20 @@ impl Sessions {
         if let Err(error) = self.reach(id).await {
             return drafts.iter().map(|_| Err(error.clone())).collect();
         }
-        let mut sent = Vec::with_capacity(drafts.len());
+        let (mut sent, order) = (Vec::with_capacity(drafts.len()), Order::default());
         for draft in drafts {
             let ends = draft.kind.as_str() == kind::SESSION_ENDED;
             let pending = match check(id, &draft) {
-                Ok(()) => self.inner.ingest.send(Submission::events(vec![draft])).await.map_err(Error::from),
+                Ok(()) => {
+                    let submission = Submission::events(vec![draft]);
+                    self.inner.ingest.send_in_order(submission, &order).await.map_err(Error::from)
+                }
                 Err(error) => Err(error.into()),
             };
+            if pending.is_ok() {
+                // Before the answer, for which perhaps nobody waits.
+                self.inner.registry.touch(id);
+            }
             sent.push((pending, ends));
         }
         let mut answers = Vec::with_capacity(sent.len());
@@ -113,11 +123,9 @@ impl Sessions {
                 Ok(pending) => one(pending.wait().await),
                 Err(error) => Err(error),
             };
-            if let Ok(Receipt { duplicate: false, .. }) = answer {
-                match ends {
-                    true => self.inner.registry.release(id),
-                    false => self.inner.registry.touch(id),
-                }
+            let over = matches!(answer, Err(Error::Ended(_) | Error::NotFound(_)));
+            if over || ends && answer.is_ok() {
+                self.inner.registry.release(id);
             }
             answers.push(answer);
         }
@@ -144,7 +152,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Ended`] when it has ended otherwise.
     pub async fn end(&self, id: &StreamId, end: End) -> Result<Receipt, Error> {
-        self.end_as(id, &end, false).await
+        self.end_as(id, end, false).await
     }
 
     /// Ends a session that nobody will resume, as a person wants it.
@@ -152,7 +160,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Ended`] when it has ended otherwise.
     pub async fn close(&self, id: &StreamId, end: End) -> Result<Receipt, Error> {
-        self.end_as(id, &end, true).await
+        self.end_as(id, end, true).await
     }
 
     /// How many events came after their session had ended, since the process started.
@@ -170,7 +178,12 @@ impl Sessions {
         &self.inner.settings
     }
 
-    async fn end_as(&self, id: &StreamId, end: &End, closed: bool) -> Result<Receipt, Error> {
+    async fn end_as(&self, id: &StreamId, end: End, closed: bool) -> Result<Receipt, Error> {
+        let (sessions, id) = (self.clone(), id.clone());
+        to_the_end(async move { sessions.finish(&id, &end, closed).await }).await
+    }
+
+    async fn finish(&self, id: &StreamId, end: &End, closed: bool) -> Result<Receipt, Error> {
         self.reach(id).await?;
         let draft = end.draft(id, closed)?;
         let writes = match self.inner.registry.is_local(id) {
@@ -202,6 +215,24 @@ impl Sessions {
     }
 }
 
+/// Does something to its end, also when nobody waits for it any more: what is known here of who writes to a session
+/// must not stop half-way.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime stops.
+        Err(_) => Err(ingest::Error::Closed.into()),
+    }
+}
+
+/// Whether somebody is expected to write to a session: a failed commit alone does not end it.
+fn is_running(session: &SessionInfo) -> bool {
+    session.end.is_none() && session.status != Status::Interrupted
+}
+
 /// Whether a draft from outside may be added to a session.
 fn check(id: &StreamId, draft: &Draft) -> Result<(), Invalid> {
     if draft.session != *id {
@@ -217,9 +248,11 @@ fn check(id: &StreamId, draft: &Draft) -> Result<(), Invalid> {
 /// Whether that can be the id of a session.
 fn check_id(id: &StreamId) -> Result<(), Invalid> {
     match id.class() {
-        Class::Session => Ok(()),
+        // Who asks for the latest one means another.
+        Class::Session if id.as_str() != "latest" => Ok(()),
         _ => {
-            Err(Invalid::new("id", id.as_str(), "an id that does not begin with proc-, source-, hub- or observer-"))
+            let expected = "an id that is not `latest`, and does not begin with proc-, source-, hub- or observer-";
+            Err(Invalid::new("id", id.as_str(), expected))
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::session;
 
 pub use find::find;
 pub(super) use rate::Rates;
+pub use show::present;
 
 /// The most characters of an `Idempotency-Key`, so that it makes an id with the number of any line.
 const MAX_KEY: usize = 100;

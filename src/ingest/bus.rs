@@ -1,7 +1,7 @@
 //! The bus: what has been sent and is not written yet, with a limit.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::futures::OwnedNotified;
@@ -34,16 +34,37 @@ pub(super) struct Item {
 pub(super) enum Answer {
     /// Who waits for it.
     One(oneshot::Sender<Reply>),
+    /// The same, where it must not overtake those of its order.
+    InOrder(oneshot::Sender<Reply>, Order),
     /// An account, with the submission's index there.
     Tally(Arc<Tally>, u64),
 }
 
+/// Submissions of one sender that must not overtake each other: once one of them has to be sent again, those
+/// behind it have to be too, and none of them is stored.
+#[derive(Debug, Clone, Default)]
+pub struct Order(Arc<OnceLock<Error>>);
+
 impl Answer {
     pub(super) fn give(self, reply: Reply) {
+        // Whoever does not wait any more need not be told.
         match self {
-            // Whoever does not wait any more need not be told.
             Self::One(waiting) => drop(waiting.send(reply)),
+            Self::InOrder(waiting, order) => {
+                if let Some(error) = reply.as_ref().err().filter(|error| error.is_retryable()) {
+                    order.0.get_or_init(|| error.clone());
+                }
+                drop(waiting.send(reply));
+            }
             Self::Tally(tally, index) => tally.tell(index, reply),
+        }
+    }
+
+    /// Why nothing of its order is taken any more.
+    pub(super) fn behind(&self) -> Option<&Error> {
+        match self {
+            Self::InOrder(_, order) => order.0.get(),
+            Self::One(_) | Self::Tally(..) => None,
         }
     }
 }
@@ -95,6 +116,16 @@ impl Bus {
     pub(super) fn push(&self, submission: &mut Submission) -> Result<oneshot::Receiver<Reply>, Error> {
         let (reply, answer) = oneshot::channel();
         self.put(submission, || (Answer::One(reply), answer))
+    }
+
+    /// The same, in an order.
+    pub(super) fn push_in_order(
+        &self,
+        submission: &mut Submission,
+        order: &Order,
+    ) -> Result<oneshot::Receiver<Reply>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.put(submission, || (Answer::InOrder(reply, order.clone()), answer))
     }
 
     /// The same, with the answer into an account; answers its index there.

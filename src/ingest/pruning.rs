@@ -9,8 +9,10 @@ use crate::store::{Error, Pruned, Writer};
 
 /// The writer looks this often whether there are sessions to prune.
 const EVERY: Duration = Duration::from_secs(60);
-/// It takes at most so long at once.
+/// It takes at most so long at once…
 const STINT: Duration = Duration::from_millis(20);
+/// …and so long while there is something to write.
+const SHORT_STINT: Duration = Duration::from_millis(1);
 
 /// Who is told what was pruned.
 pub(super) type Asked = oneshot::Sender<Pruned>;
@@ -24,16 +26,24 @@ pub(super) struct Pruning {
 }
 
 impl Pruning {
-    /// Looks for sessions that may go, where it is time or somebody asks, and takes a piece of those.
-    pub(super) fn stint(&mut self, writer: &mut Writer, asked: Vec<Asked>) -> Result<(), Error> {
-        let due = self.looked.is_none_or(|looked| looked.elapsed() >= EVERY);
-        if due || !asked.is_empty() {
-            self.looked = Some(Instant::now());
-            writer.mark_prunable(Timestamp::now())?;
-        }
+    /// Looks for sessions that may go, where it is time or somebody asks, and takes a piece of those: a small one
+    /// where the writer is `busy`.
+    pub(super) fn stint(
+        &mut self,
+        writer: &mut Writer,
+        asked: Vec<Asked>,
+        busy: impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        let due = self.looked.is_none_or(|looked| looked.elapsed() >= EVERY) || !asked.is_empty();
+        // Before anything can fail: who asks is answered in the end.
         self.asked.extend(asked);
-        let until = Instant::now() + STINT;
-        while Instant::now() < until {
+        if due {
+            self.looked = None;
+            writer.mark_prunable(Timestamp::now())?;
+            self.looked = Some(Instant::now());
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < if busy() { SHORT_STINT } else { STINT } {
             let pruned = writer.forget()?;
             if pruned.is_empty() {
                 break;

@@ -135,6 +135,7 @@ impl Writing {
         if let Some((reason, _)) = &self.broken {
             return self.refuse(items, &Error::Recovering(reason.clone()));
         }
+        let items = in_order(items);
         let (submissions, answers): (Vec<_>, Vec<_>) = items.into_iter().map(|i| (i.submission, i.answer)).unzip();
         match self.writer.apply(&submissions) {
             Ok(outcomes) => {
@@ -201,7 +202,7 @@ impl Writing {
     /// Prunes a piece of the sessions that may go.
     fn prune(&mut self) {
         let asked = self.bus.take_asked();
-        if let Err(error) = self.pruning.stint(&mut self.writer, asked) {
+        if let Err(error) = self.pruning.stint(&mut self.writer, asked, || !self.bus.is_empty()) {
             self.broken = Some((error.to_string(), None));
         }
     }
@@ -229,4 +230,15 @@ impl Writing {
             }
         }
     }
+}
+
+/// Answers those that stand behind one that has to be sent again, and leaves the others.
+fn in_order(items: Vec<Item>) -> Vec<Item> {
+    let (behind, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.answer.behind().is_some());
+    for Item { answer, .. } in behind {
+        if let Some(error) = answer.behind().cloned() {
+            answer.give(Err(error));
+        }
+    }
+    items
 }

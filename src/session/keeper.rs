@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::large::Large;
 use super::registry::{self, Held};
-use super::{Error, Sessions, end, idempotency};
+use super::{Error, Sessions, end, idempotency, is_running};
 use crate::event::session::{SessionInterrupted, kind};
 use crate::event::{Data, Draft, StreamId, Timestamp};
 use crate::ingest;
-use crate::store::{Refused, Status, Submission};
+use crate::store::{Refused, Submission};
 
 /// Silence is noticed at most so late.
 const LATEST: Duration = Duration::from_secs(15);
+/// So many sessions are marked side by side, so that they share a commit.
+const AT_ONCE: usize = 256;
 /// So often a session is tried to be marked while others write to it.
 const ATTEMPTS: usize = 5;
 /// Old keys are looked for this often.
@@ -80,26 +83,31 @@ impl Keeper {
     }
 
     async fn mark_all_gone(&self) {
-        for id in self.sessions.inner.registry.gone() {
+        let mark = async |id: StreamId| {
             if let Err(error) = mark_gone(&self.sessions, &id).await {
                 tracing::warn!(session = %id, %error, "a session whose writer is gone is not yet marked as interrupted");
             }
-        }
+        };
+        stream::iter(self.sessions.inner.registry.gone()).for_each_concurrent(AT_ONCE, mark).await;
     }
 
     async fn mark_silent(&self) {
-        let idle = self.sessions.settings().idle;
-        for (id, last) in self.sessions.inner.registry.silent(idle) {
-            // While others were marked, it may have been heard of.
-            if self.sessions.inner.registry.held(&id) != Some(Held::Remote(last)) {
-                continue;
-            }
-            let idle = Reason::Idle(u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX));
-            match mark(&self.sessions, &id, Held::Remote(last), idle).await {
-                Ok(true) => {}
-                Ok(false) => self.sessions.inner.registry.touch(&id),
-                Err(error) => tracing::warn!(session = %id, %error, "a silent session is not yet interrupted"),
-            }
+        let silent = self.sessions.inner.registry.silent(self.sessions.settings().idle);
+        let mark = async |(id, last)| self.mark_one_silent(id, last).await;
+        stream::iter(silent).for_each_concurrent(AT_ONCE, mark).await;
+    }
+
+    async fn mark_one_silent(&self, id: StreamId, last: Instant) {
+        let registry = &self.sessions.inner.registry;
+        // While others were marked, it may have been heard of.
+        if registry.held(&id) != Some(Held::Remote(last)) {
+            return;
+        }
+        let idle = Reason::Idle(u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX));
+        match mark(&self.sessions, &id, Held::Remote(last), idle).await {
+            Ok(true) => {}
+            Ok(false) => registry.touch(&id),
+            Err(error) => tracing::warn!(session = %id, %error, "a silent session is not yet interrupted"),
         }
     }
 
@@ -155,7 +163,7 @@ pub(super) async fn mark(sessions: &Sessions, id: &StreamId, held: Held, reason:
     let inner = &sessions.inner;
     let gone = (held == Held::Gone).then(|| registry::writer(id, None));
     let mut submission = Submission { writes: gone.into_iter().collect(), ..Submission::default() };
-    if let Some(session) = inner.store.session(id)?.filter(|session| session.status == Status::Active) {
+    if let Some(session) = inner.store.session(id)?.filter(is_running) {
         submission.drafts.push(reason.draft(id)?);
         submission.expected_last_seq = Some((id.clone(), session.events));
     }

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::registry::{self, Held};
 use super::{Begun, End, Error, Sessions, Start, check, keeper, one};
-use crate::event::{Data, Draft, Kind, Severity, StreamId, Subject, Timestamp, Traceparent};
+use crate::event::session::severity;
+use crate::event::{Data, Draft, Kind, StreamId, Subject, Timestamp, Traceparent};
 use crate::ingest::{Account, Tally};
 use crate::store::{Receipt, Submission};
 
@@ -34,11 +35,23 @@ pub(super) async fn open(sessions: &Sessions, start: Start) -> Result<Session, E
     }
     let record = serde_json::json!({ "pid": std::process::id() }).to_string().into_bytes();
     let begun = sessions.begin_as(start, Some(record.clone())).await?;
-    if begun.duplicate {
-        take_up(sessions, &begun.id, record).await?;
+    match begun.duplicate {
+        true => take_up(sessions, &begun.id, record).await?,
+        false => claim(sessions, &begun.id)?,
     }
     let (tally, names) = (Arc::default(), Mutex::default());
     Ok(Session { sessions: sessions.clone(), begun, tally, names, ended: AtomicBool::new(false) })
+}
+
+/// Notes a writer in this process, of which a session has one.
+fn claim(sessions: &Sessions, id: &StreamId) -> Result<(), Error> {
+    match sessions.inner.registry.claim(id) {
+        true => Ok(()),
+        false => {
+            let message = format!("this process writes to the session {id} already");
+            Err(Error::Conflict { field: "id", message })
+        }
+    }
 }
 
 /// Makes this process the writer of a session that is there.
@@ -47,10 +60,7 @@ async fn take_up(sessions: &Sessions, id: &StreamId, record: Vec<u8>) -> Result<
     if inner.store.session(id)?.is_none_or(|session| session.end.is_some()) {
         return Err(Error::Ended(id.clone()));
     }
-    if !inner.registry.claim(id) {
-        let message = format!("this process writes to the session {id} already");
-        return Err(Error::Conflict { field: "id", message });
-    }
+    claim(sessions, id)?;
     let writes = vec![registry::writer(id, Some(record))];
     let stored = inner.ingest.submit(Submission { writes, ..Submission::default() }).await;
     if stored.is_err() {
@@ -70,7 +80,7 @@ impl Session {
         &self.begun.traceparent
     }
 
-    /// Sends an event; waits only while the bus is full, not until the event is durable. Answers which one it is,
+    /// Sends an event, as severe as its type is in the catalog; waits only while the bus is full, not until the event is durable. Answers which one it is,
     /// 0, 1, 2…, by which [`Session::account`] tells what was not taken.
     ///
     /// # Errors
@@ -128,7 +138,8 @@ impl Session {
     fn draft(&self, kind: &str, data: &impl Serialize) -> Result<Draft, Error> {
         let (kind, subject) = self.names(kind)?;
         let data = Data::from_value(data)?;
-        let mut draft = Draft::new(self.id().clone(), kind, subject, Severity::Info, data);
+        let severity = severity(kind.as_str(), data.get());
+        let mut draft = Draft::new(self.id().clone(), kind, subject, severity, data);
         draft.ts = Some(Timestamp::now());
         check(self.id(), &draft)?;
         draft.validate()?;

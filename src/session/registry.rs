@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::is_running;
 use crate::event::StreamId;
 use crate::store::{self, SessionQuery, Status, Store, Tree, Write};
 
@@ -38,10 +39,12 @@ impl Registry {
     /// Those of a store that was just opened: no process writes to it, so all writers in one are gone.
     pub(super) fn load(store: &Store) -> Result<Self, store::Error> {
         let mut held = HashMap::new();
-        let mut query = SessionQuery { statuses: vec![Status::Active], limit: PAGE, ..SessionQuery::default() };
+        let statuses = vec![Status::Active, Status::Failed];
+        let mut query = SessionQuery { statuses, limit: PAGE, ..SessionQuery::default() };
         loop {
             let page = store.sessions(&query)?;
-            held.extend(page.sessions.into_iter().map(|session| (session.id, Held::remote())));
+            let running = page.sessions.into_iter().filter(is_running);
+            held.extend(running.map(|session| (session.id, Held::remote())));
             query.after = page.next;
             if query.after.is_none() {
                 break;
@@ -71,8 +74,9 @@ impl Registry {
         self.held(id) == Some(Held::Local)
     }
 
+    /// Notes who writes to a session, where nobody is known to.
     pub(super) fn hold(&self, id: &StreamId, held: Held) {
-        self.map().insert(id.clone(), held);
+        self.map().entry(id.clone()).or_insert(held);
     }
 
     /// A remote writer was heard of; whether its session is known to be active.
@@ -86,7 +90,7 @@ impl Registry {
         }
     }
 
-    /// An event of the session was stored, so that it is active.
+    /// Somebody elsewhere writes to a session, where nobody else is known to; heard of just now.
     pub(super) fn touch(&self, id: &StreamId) {
         if !self.refresh(id) {
             self.hold(id, Held::remote());

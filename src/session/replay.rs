@@ -67,14 +67,19 @@ pub(super) fn saved_seq(store: &Store, id: &StreamId) -> Result<u64, store::Erro
 /// The state up to a seq, and how many events it was folded from behind a snapshot.
 fn fold(store: &Store, id: &StreamId, until: u64) -> Result<(Session, u64), store::Error> {
     let mut session = saved(store, id, until)?.unwrap_or_default();
-    let begun = session.seq();
+    let (begun, mut whole) = (session.seq(), true);
     store.visit(id, begun + 1, |fact| {
-        let wanted = fact.seq <= until;
+        whole = fact.seq == session.seq() + 1;
+        let wanted = whole && fact.seq <= until;
         if wanted {
             session.take(fact);
         }
         wanted
     })?;
+    if !whole {
+        // It is being pruned, from its beginning on: what is left of it is no state.
+        return Ok((Session::default(), 0));
+    }
     let behind = session.seq() - begun;
     Ok((session, behind))
 }
@@ -120,7 +125,6 @@ fn load(store: &Store, id: &StreamId, head: &Head) -> Result<Option<Session>, st
 }
 
 fn save(store: &Store, id: &StreamId, session: &Session) -> Result<(), store::Error> {
-    // A session that is gone meanwhile must leave nothing behind.
     let Some(info) = store.session(id)? else { return Ok(()) };
     let old = head(store, id)?;
     let slot = if old.as_ref().is_some_and(|head| head.slot == 'a') { 'b' } else { 'a' };
@@ -133,8 +137,19 @@ fn save(store: &Store, id: &StreamId, session: &Session) -> Result<(), store::Er
     }
     let value = serde_json::to_vec(&head).unwrap_or_default();
     store.put(&[Write::put(Tree::Folds, key(id, "head"), value)])?;
+    if store.session(id)?.is_none() {
+        // Pruned meanwhile: it takes the snapshots with the last events, and this one perhaps was not there yet.
+        return forget(store, id);
+    }
     for (old, part) in old.iter().flat_map(|old| (0..old.parts).map(move |part| (old, part))) {
         store.put(&[Write::remove(Tree::Folds, part_key(id, old.slot, part))])?;
+    }
+    Ok(())
+}
+
+fn forget(store: &Store, id: &StreamId) -> Result<(), store::Error> {
+    while let Some((key, _)) = store.scan(Tree::Folds, &key(id, ""), None, 1)?.pop() {
+        store.put(&[Write::remove(Tree::Folds, key)])?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::registry::Held;
-use super::{Error, Sessions, check_id, end, idempotency};
+use super::{Error, Sessions, check_id, end, idempotency, is_running};
 use crate::event::session::kind;
 use crate::event::{Data, Draft, SenderId, StreamId, Timestamp, Trace, Traceparent};
 use crate::ingest;
@@ -13,8 +13,8 @@ use crate::store::{SessionInfo, Submission, Write};
 /// What a session begins with.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Its id; `None`: a new UUIDv7. One of the caller's own is 1 to 128 of `A-Z a-z 0-9 _ - =` and does not begin
-    /// with `proc-`, `source-`, `hub-` or `observer-`.
+    /// Its id; `None`: a new UUIDv7. One of the caller's own is 1 to 128 of `A-Z a-z 0-9 _ - =`, is not `latest`,
+    /// and does not begin with `proc-`, `source-`, `hub-` or `observer-`.
     pub id: Option<StreamId>,
     /// The data of `session_started`.
     pub metadata: Data,
@@ -99,25 +99,27 @@ impl Sessions {
     /// Begins a session; `writer` is the record of the writer where that is in this process.
     pub(super) async fn begin_as(&self, start: Start, writer: Option<Vec<u8>>) -> Result<Begun, Error> {
         start.id.as_ref().map(check_id).transpose()?;
-        let held = if writer.is_some() { Held::Local } else { Held::remote() };
-        let Some(key) = start.idempotency_key.as_deref() else {
-            return self.begin_once(&start, held, writer, None).await;
+        let remote = writer.is_none();
+        let begun = match start.idempotency_key.as_deref() {
+            Some(key) => self.begin_with_key(&start, writer, key).await?,
+            None => self.begin_once(&start, writer, None).await?,
         };
-        idempotency::check(key)?;
-        let _turn = self.inner.keys.turn(key).await;
-        if let Some(begun) = idempotency::find(&self.inner.store, key, &start)? {
-            return Ok(begun);
+        if remote && (!begun.duplicate || self.inner.store.session(&begun.id)?.is_some_and(|s| is_running(&s))) {
+            self.inner.registry.touch(&begun.id);
         }
-        self.begin_once(&start, held, writer, Some(key)).await
+        Ok(begun)
     }
 
-    async fn begin_once(
-        &self,
-        start: &Start,
-        held: Held,
-        writer: Option<Vec<u8>>,
-        key: Option<&str>,
-    ) -> Result<Begun, Error> {
+    async fn begin_with_key(&self, start: &Start, writer: Option<Vec<u8>>, key: &str) -> Result<Begun, Error> {
+        idempotency::check(key)?;
+        let _turn = self.inner.keys.turn(key).await;
+        match idempotency::find(&self.inner.store, key, start)? {
+            Some(begun) => Ok(begun),
+            None => self.begin_once(start, writer, Some(key)).await,
+        }
+    }
+
+    async fn begin_once(&self, start: &Start, writer: Option<Vec<u8>>, key: Option<&str>) -> Result<Begun, Error> {
         let inner = &self.inner;
         if let Some(id) = &start.id
             && let Some(session) = inner.store.session(id)?
@@ -133,16 +135,20 @@ impl Sessions {
         let trace = draft.trace.clone().unwrap_or_else(|| Trace::root(&id, ts, None));
         let begun = Begun { traceparent: Traceparent::of(&trace, &id, ts), id, seq: 1, duplicate: false };
         let mut writes: Vec<Write> = key.map(|key| idempotency::remember(key, start, &begun)).into_iter().collect();
+        let unknown = if writer.is_some() { Held::Gone } else { Held::remote() };
         writes.extend(writer.map(|writer| super::registry::writer(&begun.id, Some(writer))));
         let faster =
             match inner.ingest.submit(Submission { drafts: vec![draft], writes, ..Submission::default() }).await {
                 Ok(receipts) if receipts.iter().any(|receipt| receipt.duplicate) => None,
-                Ok(_) => {
-                    inner.registry.hold(&begun.id, held);
-                    return Ok(begun);
-                }
+                Ok(_) => return Ok(begun),
                 Err(ingest::Error::Refused(refused)) => Some(refused),
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    if matches!(error, ingest::Error::Unknown(_)) {
+                        // It may be there, and whoever began it may not come again.
+                        inner.registry.hold(&begun.id, unknown);
+                    }
+                    return Err(error.into());
+                }
             };
         // Somebody else was faster with the same id.
         match (inner.store.session(&begun.id)?, faster) {

@@ -61,6 +61,14 @@ impl Bench {
         self.sessions.append(id, vec![event(id, kind)]).await.remove(0).expect("taken")
     }
 
+    /// Waits until there is such a session.
+    async fn stored(&self, id: &str) {
+        let mut durable = self.sessions.store().durable();
+        while self.sessions.store().session(&stream(id)).expect("readable").is_none() {
+            durable.changed().await.expect("the store");
+        }
+    }
+
     fn info(&self, id: &StreamId) -> SessionInfo {
         self.sessions.store().session(id).expect("readable").expect("it is there")
     }

@@ -68,14 +68,14 @@ impl Writer {
     /// As with [`Writer::apply`].
     pub fn mark_for_budget(&mut self) -> Result<bool, Error> {
         let store = Store { shared: self.shared.clone() };
-        let engine = self.shared.engine()?;
+        let (engine, end) = store.reader()?;
         let confirmed = prune::confirmed(&store)?;
         for listed in history::list(&*engine, history::everything(), false) {
             let Listed { id, entry, .. } = listed?;
             if entry.ended.is_none() || entry.going {
                 continue;
             }
-            let whole = store.last_offset(&id)?.is_some_and(|last| last < confirmed);
+            let whole = history::last(&*engine, end, &id)?.is_some_and(|(_, offset)| offset < confirmed);
             if whole || self.is_over_budget() {
                 if !whole {
                     tracing::warn!(session = %id, "pruned before every required sink confirmed it: store.max_bytes");
@@ -95,20 +95,9 @@ impl Writer {
     fn mark<'a>(&mut self, sessions: impl Iterator<Item = &'a StreamId>) -> Result<(), Error> {
         let engine = self.shared.engine()?;
         for id in sessions {
+            let Some(record) = Record::load(&*engine, id)?.filter(|record| !record.going) else { continue };
             let mut ops = Vec::new();
-            if let Some(mut record) = Record::load(&*engine, id)? {
-                record.going = true;
-                record.save(&*engine, id, &mut ops)?;
-            }
-            let folds = history::fold_prefix(id);
-            let range = (Bound::Included(folds.clone().into_bytes()), Bound::Unbounded);
-            for pair in engine.range(Tree::Folds, range, false) {
-                let (key, _) = pair?;
-                if !key.starts_with(folds.as_bytes()) {
-                    break;
-                }
-                ops.push(Op::remove(Tree::Folds, key));
-            }
+            Record { going: true, ..record }.save(&*engine, id, &mut ops)?;
             engine.apply(&ops)?;
             self.going.push_back(id.clone());
         }
@@ -255,7 +244,7 @@ fn without(first: Offset, spans: Vec<Span>, id: &StreamId, first_seq: u64) -> Ve
     pieces
 }
 
-/// Takes what is known of a session as a whole.
+/// Takes what is known of a session as a whole, and its saved folds.
 fn forget_whole(engine: &dyn Engine, id: &StreamId, ops: &mut Vec<Op>) -> Result<(), Error> {
     let key = id.as_str().as_bytes();
     if let Some(record) = Record::load(engine, id)? {
@@ -265,6 +254,14 @@ fn forget_whole(engine: &dyn Engine, id: &StreamId, ops: &mut Vec<Op>) -> Result
     parts::remove(Tree::Sessions, key, 0, &stored, ops);
     ops.push(Op::remove(Tree::Sessions, key));
     ops.push(Op::remove(Tree::SessionMeta, key));
+    let folds = format!("session/{id}/").into_bytes();
+    for pair in engine.range(Tree::Folds, (Bound::Included(folds.clone()), Bound::Unbounded), false) {
+        let (key, _) = pair?;
+        if !key.starts_with(&folds) {
+            break;
+        }
+        ops.push(Op::remove(Tree::Folds, key));
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, Range, Tree};
 use super::lifecycle::{self, Entry, Record};
-use super::{Error, Limit, Status, Store, prune, query};
+use super::{Error, Status, Store, prune, query, read};
 use crate::event::{Class, Data, Invalid, Offset, StreamId, Timestamp, Trace};
 
 /// The most ids that one prefix is looked up for.
@@ -130,7 +130,7 @@ fn read_place(text: &str) -> Result<(Timestamp, StreamId), Error> {
 impl Store {
     /// Sessions, the newest first, by pages.
     pub fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, Error> {
-        let engine = self.shared.engine()?;
+        let (engine, end) = self.reader()?;
         let limit = if query.limit == 0 { 100 } else { query.limit.min(query::MAX_PAGE) };
         let command = query.command.as_ref().map(|command| command.to_lowercase());
         let mut page = SessionPage::default();
@@ -147,21 +147,15 @@ impl Store {
                 page.next = page.sessions.last().map(place);
                 break;
             }
-            page.sessions.extend(self.session(&id)?);
+            page.sessions.extend(session(&*engine, end, &id)?);
         }
         Ok(page)
     }
 
     /// One session as a whole.
     pub fn session(&self, id: &StreamId) -> Result<Option<SessionInfo>, Error> {
-        let engine = self.shared.engine()?;
-        let Some(record) = Record::load(&*engine, id)? else { return Ok(None) };
-        let events = self.last_seq(id)?;
-        let Record { start, end, status, segments, trace, metadata, turned, before, going, .. } = record;
-        let (Some(metadata), false, true) = (metadata, going, events > 0) else { return Ok(None) };
-        // What is applied and not durable yet is not told.
-        let (end, status) = if turned > events { (None, before) } else { (end, status) };
-        Ok(Some(SessionInfo { id: id.clone(), start, end, status, events, segments, trace, metadata }))
+        let (engine, end) = self.reader()?;
+        session(&*engine, end, id)
     }
 
     /// The newest session.
@@ -171,7 +165,7 @@ impl Store {
 
     /// The sessions whose ids begin so, in the order of the ids, at most 100.
     pub fn find_sessions(&self, prefix: &str) -> Result<Vec<StreamId>, Error> {
-        let engine = self.shared.engine()?;
+        let (engine, end) = self.reader()?;
         let from = (Bound::Included(prefix.as_bytes().to_vec()), Bound::Unbounded);
         let mut found = Vec::new();
         for pair in engine.range(Tree::Sessions, from, false) {
@@ -182,7 +176,9 @@ impl Store {
             // A part of a value has a key that is no id.
             let id = std::str::from_utf8(&key).ok().and_then(|key| StreamId::new(key).ok());
             let id = id.filter(|id| id.class() == Class::Session);
-            if let Some(id) = id.filter(|id| self.session(id).is_ok_and(|session| session.is_some())) {
+            if let Some(id) = id
+                && session(&*engine, end, &id)?.is_some()
+            {
                 found.push(id);
             }
         }
@@ -192,7 +188,7 @@ impl Store {
     /// What pruning would take at that time: sessions that ended longer than `store.keep_sessions` ago, and the
     /// oldest of those beyond `store.max_sessions`; never one that a required sink has not all of.
     pub fn prunable(&self, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        let engine = self.shared.engine()?;
+        let (engine, end) = self.reader()?;
         let settings = &self.shared.settings;
         let oldest = now.plus_millis(-(settings.keep_sessions.as_millis() as i64));
         let ended: Vec<Listed> = list(&*engine, everything(), false)
@@ -205,20 +201,34 @@ impl Store {
         let mut prunable = Vec::new();
         for (place, Listed { id, entry, .. }) in (0..).zip(ended) {
             let expired = place < over || entry.ended.is_some_and(|end| end < oldest);
-            if expired && self.last_offset(&id)?.is_some_and(|last| last < confirmed) {
-                prunable.extend(self.session(&id)?);
+            if expired && last(&*engine, end, &id)?.is_some_and(|(_, offset)| offset < confirmed) {
+                prunable.extend(session(&*engine, end, &id)?);
             }
         }
         Ok(prunable)
     }
+}
 
-    fn last_seq(&self, id: &StreamId) -> Result<u64, Error> {
-        Ok(self.stream_back(id, u64::MAX, Limit::events(1))?.first().map_or(0, |logged| logged.event.seq))
-    }
+/// One session as a whole, before the durable end of the log.
+fn session(engine: &dyn Engine, durable: Offset, id: &StreamId) -> Result<Option<SessionInfo>, Error> {
+    // The last event first: what is known of the session then is of that event or of a later one, and tells which.
+    let Some((events, _)) = last(engine, durable, id)? else { return Ok(None) };
+    let Some(record) = Record::load(engine, id)? else { return Ok(None) };
+    let Record { start, end, status, segments, trace, metadata, turned, before, going, .. } = record;
+    let (Some(metadata), false) = (metadata, going) else { return Ok(None) };
+    // What is applied and not durable yet is not told.
+    let (end, status) = if turned > events { (None, before) } else { (end, status) };
+    Ok(Some(SessionInfo { id: id.clone(), start, end, status, events, segments, trace, metadata }))
+}
 
-    pub(super) fn last_offset(&self, id: &StreamId) -> Result<Option<Offset>, Error> {
-        Ok(self.stream_back(id, u64::MAX, Limit::events(1))?.first().map(|logged| logged.offset))
-    }
+/// The seq and the offset of the last event of a stream before the durable end of the log.
+pub(super) fn last(engine: &dyn Engine, durable: Offset, id: &StreamId) -> Result<Option<(u64, Offset)>, Error> {
+    let mut last = None;
+    read::visit_back(engine, id, 0..u64::MAX, |seq, packed| {
+        last = (packed.offset < durable).then_some((seq, packed.offset));
+        Ok(last.is_none())
+    })?;
+    Ok(last)
 }
 
 /// Whether nothing can be between two bounds, which a range of sled may not be.
@@ -227,11 +237,6 @@ fn is_empty(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
         (Bound::Included(from), Bound::Excluded(to)) => from >= to,
         _ => false,
     }
-}
-
-/// The keys of a session's parts in other trees begin so.
-pub(super) fn fold_prefix(id: &StreamId) -> String {
-    format!("session/{id}/")
 }
 
 #[cfg(test)]

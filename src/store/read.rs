@@ -231,7 +231,8 @@ impl Filling {
 }
 
 impl Store {
-    fn reader(&self) -> Result<(Arc<dyn Engine>, Offset), Error> {
+    /// The engine, and the durable end of the log, before which all is in it.
+    pub(super) fn reader(&self) -> Result<(Arc<dyn Engine>, Offset), Error> {
         // The end first: what is durable now is in whatever engine is there a moment later.
         let end = self.shared.end();
         Ok((self.shared.engine()?, end))

@@ -183,6 +183,8 @@ async fn every_mistake_has_its_status_and_names_its_field() {
     };
     check("", r#"{"id":"a.b"}"#, 400, "id").await;
     check("", r#"{"id":"proc-a"}"#, 400, "id").await;
+    check("", r#"{"id":"latest"}"#, 400, "id").await;
+    check("", r#"{"id":7}"#, 400, "id").await;
     check("", r#"{"ts":"now"}"#, 400, "ts").await;
     check("", r#"{"traceparent":"x"}"#, 400, "traceparent").await;
     check("", r#"{"metadata":[]}"#, 400, "metadata").await;
@@ -208,7 +210,7 @@ async fn every_mistake_has_its_status_and_names_its_field() {
     check("/done/events", r#"{"type":"a"}"#, 409, "session").await;
     check("/done/heartbeat", "", 409, "session").await;
     check("/done/end", r#"{"status":"failed"}"#, 409, "session").await;
-    check("/s/end", r#"{"status":"fine"}"#, 400, "body").await;
+    check("/s/end", r#"{"status":"fine"}"#, 400, "status").await;
     check("/s/end", "", 400, "body").await;
     check("/prune?dry_run=yes", "", 400, "dry_run").await;
     check("/prune?dry=true", "", 400, "query").await;

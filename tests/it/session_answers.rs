@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
 use watchpost::client::Client;
-use watchpost::client::sessions::{Refusal, Settings, Started, Writer};
+use watchpost::client::sessions::{Refusal, Refused, Settings, Started, Writer};
 use watchpost::event::StreamId;
 
 /// How one request is answered.
@@ -23,6 +23,8 @@ enum How {
     Torn(u64),
     /// A proxy is there, and no daemon behind it.
     Proxy(StatusCode),
+    /// There is no such session.
+    Gone,
     /// All is stored, but for what is no event.
     Whole,
 }
@@ -55,6 +57,10 @@ async fn answer(State(fake): State<Fake>, headers: HeaderMap, body: String) -> R
             let body = Body::from("<html>no daemon here</html>");
             return Response::builder().status(status).body(body).expect("an answer");
         }
+        How::Gone => {
+            let body = Body::from(r#"{"error":{"message":"there is no session s"}}"#);
+            return Response::builder().status(StatusCode::NOT_FOUND).body(body).expect("an answer");
+        }
         How::Whole => (1..)
             .zip(&lines)
             .map(|(line, text)| match text.contains("bad") {
@@ -71,16 +77,22 @@ async fn answer(State(fake): State<Fake>, headers: HeaderMap, body: String) -> R
     Response::new(Body::from_stream(parts))
 }
 
-async fn check(answers: &[How]) {
+/// A writer to a daemon that answers so, and well from then on.
+async fn writer(answers: &[How]) -> (Fake, Writer) {
     let fake =
         Fake { answers: Arc::new(Mutex::new(answers.iter().rev().copied().collect())), asked: Arc::default() };
     let routes = Router::new().route("/api/sessions/s/events", post(answer)).with_state(fake.clone());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+    // Until the test ends, and its runtime with it.
+    tokio::spawn(async move { axum::serve(listener, routes).await });
     let settings = Settings { backoff_first: std::time::Duration::from_millis(1), ..Settings::default() };
     let started = Started { id: StreamId::new("s").expect("an id"), traceparent: String::new() };
-    let writer = Writer::resume(Client::new(&url, None).expect("a client"), started, settings);
+    (fake, Writer::resume(Client::new(&url, None).expect("a client"), started, settings))
+}
+
+async fn check(answers: &[How]) {
+    let (fake, writer) = writer(answers).await;
     for n in 1..=5 {
         let kind = if n == 4 { "bad" } else { "step" };
         writer.line(n, format!("{{\"type\":\"{kind}\",\"data\":{{\"n\":{n}}}}}")).await.expect("taken");
@@ -88,7 +100,6 @@ async fn check(answers: &[How]) {
     let tally = writer.flush().await;
     assert_eq!((tally.stored, tally.refused, tally.waits_for, tally.closed), (4, 1, None, None));
     assert_eq!(writer.take_refusals(), [Refusal { number: 4, reason: "no".into() }]);
-    server.abort();
     let asked = fake.asked.lock().expect("unpoisoned");
     assert_eq!(asked.len(), answers.len() + 1);
     assert!(asked.iter().all(|one| *one == asked[0]), "the same lines under the same key: {asked:?}");
@@ -115,4 +126,20 @@ async fn an_answer_that_ends_in_a_line_and_one_of_a_proxy_are_asked_for_again() 
         How::Proxy(StatusCode::GATEWAY_TIMEOUT),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn where_the_session_takes_no_more_all_that_waits_is_told() {
+    let (fake, writer) = writer(&[How::Whole, How::Gone]).await;
+    for n in 1..=2000 {
+        writer.line(n, "{\"type\":\"step\"}".into()).await.expect("taken");
+    }
+    let tally = writer.flush().await;
+    let first = fake.asked.lock().expect("unpoisoned")[0].1.lines().count() as u64;
+    assert_eq!((tally.stored, tally.refused), (first, 2000 - first));
+    assert!(tally.closed.is_some_and(|reason| reason.contains("there is no session s")));
+    let refusals = writer.take_refusals();
+    assert_eq!((refusals[0].number, refusals.len()), (first + 1, 1000));
+    assert!(matches!(writer.try_emit("step", &serde_json::json!({})), Err(Refused::Closed(_))));
+    assert_eq!(fake.asked.lock().expect("unpoisoned").len(), 2);
 }

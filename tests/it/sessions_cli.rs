@@ -142,6 +142,12 @@ async fn provider_request_sent_and_response_received_update_node_status_from_wai
         let status =
             |seq: &str| json_of(dir, &["show", DONE, "--until", seq])["state"]["nodes"][0]["status"].clone();
         assert_eq!([status("4"), status("5"), status("8")], ["generating", "provider_waiting", "complete"]);
+        assert!(
+            waits.contains(", runs for ") && !waits.contains(" days"),
+            "the time is that of the event: {waits}"
+        );
+        let elapsed = json_of(dir, &["show", DONE, "--until", "5"])["rates"]["elapsed_ms"].as_u64();
+        assert!(elapsed.is_some_and(|elapsed| elapsed < 60_000), "{elapsed:?}");
     })
     .await;
 }

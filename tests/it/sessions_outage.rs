@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use watchpost::config;
-use watchpost::event::{Data, Draft, Event, Kind, Severity, StreamId, Subject};
+use watchpost::event::{Data, Draft, Event, Kind, Severity, StreamId, Subject, Timestamp};
 use watchpost::ingest::{Ingest, Ingestor};
 use watchpost::session::{End, Error, Sessions, Start};
-use watchpost::store::{Disk, Failing, Limit, Receipt, Status, Store};
+use watchpost::store::{Disk, Failing, Limit, Receipt, Status, Store, Submission};
 
 use super::support::wait;
 
@@ -32,11 +32,7 @@ impl Bench {
     }
 
     async fn add(&self, id: &StreamId, kind: &str) -> Result<Receipt, Error> {
-        let kind = Kind::new(kind).expect("a type");
-        let subject = Subject::session(id, &kind).expect("a subject");
-        let data = Data::parse("{}".into()).expect("an object");
-        let draft = Draft::new(id.clone(), kind, subject, Severity::Info, data);
-        self.sessions.append(id, vec![draft]).await.remove(0)
+        self.sessions.append(id, vec![draft(id, kind)]).await.remove(0)
     }
 
     /// The same until it is taken; every refusal until then says to try later.
@@ -63,6 +59,13 @@ impl Bench {
     fn status(&self, id: &StreamId) -> Status {
         self.sessions.store().session(id).expect("readable").expect("it is there").status
     }
+}
+
+fn draft(id: &StreamId, kind: &str) -> Draft {
+    let kind = Kind::new(kind).expect("a type");
+    let subject = Subject::session(id, &kind).expect("a subject");
+    let data = Data::parse("{}".into()).expect("an object");
+    Draft::new(id.clone(), kind, subject, Severity::Info, data)
 }
 
 impl Drop for Bench {
@@ -110,6 +113,40 @@ async fn the_event_stands_before_whatever_is_taken_next() {
     bench.disk.set_free(None);
     bench.add_in_the_end(&id, "scan_started").await;
     assert_eq!(bench.kinds(&id), ["session_started", "ingest_failed", "scan_started"]);
+}
+
+/// Else the events of one call, sent again, would stand behind those that came after them.
+#[tokio::test]
+async fn behind_an_event_that_has_to_be_sent_again_nothing_of_the_same_call_is_stored() {
+    let bench = Bench::new(Duration::from_secs(60));
+    let id = bench.begin().await;
+    bench.disk.fail(Failing::Apply);
+    let answers = bench.sessions.append(&id, vec![draft(&id, "scan_progress"); 3000]).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(Error::is_retryable)));
+    assert_eq!(bench.add_in_the_end(&id, "scan_completed").await.seq, 2);
+    assert_eq!(bench.kinds(&id), ["session_started", "scan_completed"]);
+}
+
+#[tokio::test]
+async fn who_asks_for_pruning_is_answered_also_when_the_disk_fails_in_between() {
+    let disk = Disk::default();
+    let store = Store::on(&disk).expect("a good disk");
+    let (ingest, ingestor) = Ingest::start(&store).expect("a good store");
+    let id = StreamId::new("s").expect("an id");
+    let old = |kind, data: &str| {
+        let data = Data::parse(data.into()).expect("an object");
+        Draft { ts: Some(Timestamp::from_millis(0)), data, ..draft(&id, kind) }
+    };
+    let ended = old("session_ended", r#"{"status":"completed"}"#);
+    ingest.submit(Submission::events(vec![old("session_started", "{}"), ended])).await.expect("room");
+    wait::until("the index to have come so far", async || {
+        let prunable = store.prunable(Timestamp::now()).expect("readable");
+        (!prunable.is_empty()).then_some(())
+    })
+    .await;
+    disk.fail(Failing::Apply);
+    assert_eq!(ingest.prune().await.map(|pruned| pruned.sessions), Ok(1));
+    tokio::task::spawn_blocking(|| ingestor.drain()).await.expect("it ends").expect("a quiet end");
 }
 
 #[tokio::test]

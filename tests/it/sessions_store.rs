@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use watchpost::config;
 use watchpost::event::{Data, Draft, Event, Kind, SenderId, Severity, StreamId, Subject, Timestamp};
+use watchpost::session::replay::replay;
+use watchpost::state::session::Session;
 use watchpost::store::{
-    Disk, Flusher, Limit, MAX_BATCH_EVENTS, Outcome, Refused, SessionInfo, SessionQuery, Status, Store, Submission, Tree, Write,
-    Writer,
+    Disk, Flusher, Limit, MAX_BATCH_EVENTS, Outcome, Refused, SessionInfo, SessionQuery, Status, Store, Submission,
+    Tree, Write, Writer,
 };
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -422,6 +424,24 @@ fn pruning_that_was_cut_off_is_taken_up_again() {
     assert_eq!(open.store.check().expect("a check").violations, Vec::<String>::new());
     assert_eq!(open.events("other").len(), 21);
     assert_eq!(open.store.log(0, Limit::events(10_000)).expect("the log").len(), 21);
+}
+
+/// A snapshot that is saved while its session goes does not stay behind, and what is left of the session is no
+/// state of it.
+#[test]
+fn a_session_that_is_being_pruned_has_no_state_and_leaves_no_snapshot() {
+    let mut open = Open::memory();
+    open.send(started("long")).expect("taken");
+    open.submit(Submission::events(vec![draft("long", "level_started", "{}"); 1000])).expect("taken");
+    open.send(ended("long", "completed")).expect("taken");
+    index(&open);
+    open.writer.mark_prunable(Timestamp::now().plus_millis(400 * DAY)).expect("no error");
+    assert!(open.writer.forget().expect("no error").events > 0);
+    open.store.put(&[Write::put(Tree::Folds, "session/long/a/0000", vec![0; 10_000])]).expect("room");
+    assert_eq!(replay(&open.store, &id("long"), None), Ok(Session::default()));
+    while !open.writer.forget().expect("no error").is_empty() {}
+    assert_eq!(open.store.scan(Tree::Folds, "session/", None, 10), Ok(Vec::new()));
+    assert_eq!(open.store.check().expect("a check").violations, Vec::<String>::new());
 }
 
 #[test]

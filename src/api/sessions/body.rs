@@ -15,6 +15,10 @@ pub const MAX_BODY: usize = 1 << 20;
 /// How long such a body may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The fields of such bodies that are told by name.
+const FIELDS: [&str; 9] =
+    ["id", "traceparent", "ts", "metadata", "status", "exit_code", "error", "counts", "reason"];
+
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
@@ -82,10 +86,51 @@ async fn whole(body: Body) -> Result<Vec<u8>, Error> {
 
 /// Reads a body of JSON as a type.
 pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Error> {
-    let text = text(headers, body).await?;
-    serde_json::from_str(&text).map_err(|error| wrong(&format!("JSON as this route takes it ({error})")))
+    parse(&text(headers, body).await?).map_err(Into::into)
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Invalid::new("body", text, "a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let field = FIELDS.into_iter().find(|field| path.split('.').next() == Some(field));
+        Invalid::new(field.unwrap_or("body"), "", format!("what this route takes ({})", error.inner()))
+    })?;
+    json.end().map_err(|error| Invalid::new("body", "", format!("one JSON object ({error})")))?;
+    Ok(read)
 }
 
 fn wrong(expected: &str) -> Error {
     Invalid::new("body", "", expected).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manage::Begin;
+    use super::*;
+    use crate::session::End;
+
+    fn check<T: DeserializeOwned>(text: &str, field: &str) {
+        let read: Result<T, Invalid> = parse(text);
+        assert_eq!(read.err().map_or("none", |invalid| invalid.field), field, "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_body_is_told_by_its_field() {
+        check::<Begin>(r#"{"id":"a","metadata":{"a":1}}"#, "none");
+        check::<Begin>(r#"{"id":7}"#, "id");
+        check::<Begin>(r#"{"ts":7}"#, "ts");
+        check::<Begin>(r#"{"meta":{}}"#, "body");
+        check::<Begin>(r#"{"id":"a"} x"#, "body");
+        check::<Begin>(r#"["a",null,null,null]"#, "body");
+        check::<Begin>("", "body");
+        check::<End>(r#"{"status":"completed","counts":{"a":1}}"#, "none");
+        check::<End>(r#"{"status":"great"}"#, "status");
+        check::<End>(r#"{"status":"failed","exit_code":"3"}"#, "exit_code");
+        check::<End>(r#"{"status":"failed","counts":{"a":"b"}}"#, "counts");
+        check::<End>(r#"["completed"]"#, "body");
+    }
 }

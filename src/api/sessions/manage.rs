@@ -17,7 +17,7 @@ use crate::store::{Receipt, SessionInfo};
 /// The body by which a session is begun.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Begin {
+pub(super) struct Begin {
     id: Option<String>,
     traceparent: Option<String>,
     ts: Option<String>,

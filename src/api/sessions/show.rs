@@ -30,10 +30,16 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    fn json(session: &SessionInfo, state: &Session) -> Result<String, store::Error> {
-        let shown = Shown { session, state, rates: session::rates(state, Timestamp::now()) };
+    fn json(session: &SessionInfo, state: &Session, now: Timestamp) -> Result<String, store::Error> {
+        let shown = Shown { session, state, rates: session::rates(state, now) };
         serde_json::to_string(&shown).map_err(|error| store::Error::Corrupt(error.to_string()))
     }
+}
+
+/// The time to which a session is told: now; up to an earlier event, the time of that, as nothing is before it.
+pub fn present(session: &SessionInfo, until_seq: Option<u64>) -> Timestamp {
+    let earlier = until_seq.filter(|until| *until < session.events);
+    earlier.map_or_else(Timestamp::now, |_| Timestamp::from_millis(0))
 }
 
 pub(in crate::api) async fn show(
@@ -46,7 +52,7 @@ pub(in crate::api) async fn show(
     let session = find(&shared.store, &wanted)?;
     if !wants_stream(&headers) {
         let state = fold(&shared.store, &session.id, until).await?;
-        return Ok(json(Shown::json(&session, &state)?));
+        return Ok(json(Shown::json(&session, &state, present(&session, until))?));
     }
     if until.is_some() {
         return Err(Invalid::new("until_seq", "", "it only where nothing is followed").into());
@@ -115,7 +121,7 @@ impl sse::Source for States {
         }
         let Some(session) = self.store.session(&self.id)? else { return Ok(None) };
         let began = Instant::now();
-        let text = Shown::json(&session, &self.state)?;
+        let text = Shown::json(&session, &self.state, Timestamp::now())?;
         self.changed = false;
         self.next = Instant::now() + PAUSE.max(began.elapsed() * (SHARE - 1));
         Ok(Some(Event::default().id(self.state.seq().to_string()).data(text)))

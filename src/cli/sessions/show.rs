@@ -2,11 +2,11 @@
 
 use super::Which;
 use super::view::whole::whole;
+use crate::api::sessions::present;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::out::Out;
 use crate::cli::reach;
 use crate::config::Environment;
-use crate::event::Timestamp;
 
 /// Of the parts of each part so many are shown at least.
 const MOST: usize = 20;
@@ -40,7 +40,9 @@ pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environm
     }
     let most = if args.all { usize::MAX } else { MOST };
     let columns = out.size().map(|(columns, _)| columns);
-    for line in whole(&shown.session, &shown.state, &shown.rates, most, Timestamp::now()) {
+    let now = present(&shown.session, args.until);
+    let now = shown.state.updated.map_or(now, |updated| now.max(updated));
+    for line in whole(&shown.session, &shown.state, &shown.rates, most, now) {
         let line = columns.map_or(line.clone(), |columns| line.cut(columns));
         out.line(line.render(out.colour))?;
     }

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::super::{Client, Error, Failed, Follow, Followed, Reader, linked};
 use crate::api::events::Row;
-use crate::api::sessions::{find, list};
-use crate::event::{Logged, StreamId, Timestamp};
+use crate::api::sessions::{find, list, present};
+use crate::event::{Logged, StreamId};
 use crate::session::follow;
 use crate::session::replay::replay;
 use crate::state::session::{Rates, View, rates};
@@ -93,7 +93,7 @@ impl Reader {
 fn shown(store: &Store, wanted: &str, until_seq: Option<u64>) -> Result<Shown, Failed> {
     let session = find(store, wanted)?;
     let state = replay(store, &session.id, until_seq)?;
-    let rates = rates(&state, Timestamp::now());
+    let rates = rates(&state, present(&session, until_seq));
     Ok(Shown { session, state: state.view(), rates })
 }
 

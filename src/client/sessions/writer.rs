@@ -153,11 +153,15 @@ impl Writer {
     /// Takes an event, with an id and the present time, or says at once why not.
     ///
     /// # Errors
-    /// [`Refused::Full`] while too many wait, [`Refused::Invalid`] for what no event can be.
+    /// [`Refused::Full`] while too many wait, [`Refused::Invalid`] for what no event can be, [`Refused::Closed`]
+    /// where the session takes no more.
     pub fn try_emit(&self, kind: &str, data: &impl Serialize) -> Result<(), Refused> {
         let json = write(kind, data)?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(weight(&json)).map_err(|_| Refused::Full)?;
-        let place = self.queue.try_reserve().map_err(|_| Refused::Full)?;
+        let place = self.queue.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => Refused::Full,
+            mpsc::error::TrySendError::Closed(()) => self.closed(),
+        })?;
         place.send(Item::Line { number: self.number()?, json, _room: room });
         Ok(())
     }
@@ -343,8 +347,22 @@ impl Sender {
             if let Some(done) = batch.flush {
                 let _nobody_waits = done.send(());
             }
-            if lock(&self.state).tally.closed.is_some() {
-                return;
+            let closed = lock(&self.state).tally.closed.clone();
+            if let Some(reason) = closed {
+                return self.refuse(waiting, &reason).await;
+            }
+        }
+    }
+
+    /// Tells that what waits will not be sent.
+    async fn refuse(&self, mut waiting: mpsc::Receiver<Item>, reason: &str) {
+        waiting.close();
+        while let Some(item) = waiting.recv().await {
+            let mut left = Batch::default();
+            left.push(item);
+            self.count(&left, left.lines.iter().map(|_| Err(reason.to_owned())));
+            if let Some(done) = left.flush {
+                let _nobody_waits = done.send(());
             }
         }
     }

@@ -86,7 +86,7 @@ async fn a_wrong_id_or_key_is_refused_with_the_rule() {
     let bench = Bench::new();
     for id in ["proc-a-1", "source-a", "hub-a", "observer-a"] {
         let error = bench.sessions.begin(Start { id: Some(stream(id)), ..start() }).await.expect_err(id);
-        assert!(error.to_string().starts_with("id: expected an id that does not begin with proc-"), "{error}");
+        assert!(error.to_string().contains("does not begin with proc-"), "{error}");
     }
     for key in ["", "a b", &"x".repeat(129)] {
         let start = Start { idempotency_key: Some(key.into()), ..start() };

@@ -1,5 +1,7 @@
 //! Silence, restarts, ends, and what comes after an end.
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::dead_letter;
 
@@ -25,6 +27,43 @@ async fn a_silent_session_is_interrupted_and_its_next_event_resumes_it() {
     assert_eq!(data(&bench.events(&id)[3])["segment"], 2);
     assert_eq!(bench.info(&id).status, Status::Active);
     // Its clock runs again.
+    tokio::time::advance(IDLE).await;
+    bench.keeper.turn().await;
+    assert_eq!(bench.info(&id).status, Status::Interrupted);
+}
+
+/// Whoever sent the request, or waited for the answer, is gone: what it did is known all the same.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_any_more_begins_the_clock_too() {
+    let mut bench = Bench::new();
+    let (id, begin) = (stream("s"), Start { id: Some(stream("s")), ..start() });
+    assert!(bench.sessions.begin(begin).now_or_never().is_none());
+    bench.stored("s").await;
+    for seq in [2, 5] {
+        while bench.sessions.inner.registry.held(&id).is_none() {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::advance(IDLE).await;
+        bench.keeper.turn().await;
+        let info = bench.info(&id);
+        assert_eq!((info.status, info.events), (Status::Interrupted, seq));
+        assert!(bench.sessions.append(&id, vec![event(&id, "scan_started")]).now_or_never().is_none());
+        let mut durable = bench.sessions.store().durable();
+        while bench.info(&id).events == seq {
+            durable.changed().await.expect("the store");
+        }
+    }
+}
+
+/// A failed commit is no end: whoever writes may go on, and may be gone.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ingest_has_failed_is_interrupted_when_its_writer_is_gone() {
+    let mut bench = Bench::new();
+    let id = bench.begin("s").await;
+    let failed = Submission::events(vec![event(&id, "ingest_failed")]);
+    bench.sessions.inner.ingest.submit(failed).await.expect("taken");
+    assert_eq!(bench.info(&id).status, Status::Failed);
+    bench = bench.restart();
     tokio::time::advance(IDLE).await;
     bench.keeper.turn().await;
     assert_eq!(bench.info(&id).status, Status::Interrupted);

@@ -1,5 +1,7 @@
 //! Writers in this process.
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::ingest::{self, Account};
 
@@ -71,6 +73,30 @@ async fn a_session_of_a_process_that_is_gone_is_interrupted_at_the_next_start() 
     bench = bench.restart();
     bench.keeper.turn().await;
     assert_eq!(bench.info(&id).events, 3);
+}
+
+#[tokio::test]
+async fn an_event_is_as_severe_as_the_catalog_has_it() {
+    let bench = Bench::new();
+    let session = bench.sessions.open(start()).await.expect("begun");
+    session.record("node_generation_failed", &json!({ "error": "boom" })).await.expect("taken");
+    session.record("something_of_its_own", &json!({})).await.expect("taken");
+    session.record("session_ended", &json!({ "status": "failed" })).await.expect("taken");
+    let severities: Vec<_> = bench.events(session.id()).into_iter().map(|event| event.severity).collect();
+    assert_eq!(severities, [Severity::Info, Severity::Error, Severity::Info, Severity::Error]);
+}
+
+#[tokio::test]
+async fn a_writer_that_nobody_waits_for_any_more_is_gone() {
+    let mut bench = Bench::new();
+    let start = Start { id: Some(stream("s")), ..start() };
+    assert!(bench.sessions.open(start).now_or_never().is_none());
+    bench.stored("s").await;
+    while bench.info(&stream("s")).status != Status::Interrupted {
+        tokio::task::yield_now().await;
+        bench.keeper.turn().await;
+    }
+    assert_eq!(data(&bench.events(&stream("s"))[1]), json!({ "reason": "writer_gone" }));
 }
 
 #[tokio::test]
