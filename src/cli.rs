@@ -33,7 +33,8 @@ pub use out::{Colour, Out};
 
 use crate::config::Environment;
 
-/// Watches supervised processes, commits every event durably and in order, and delivers it.
+/// Watches supervised processes and records long sessions of work: commits every event durably and in order, and
+/// delivers it.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100, after_help = exit::HELP)]
 pub struct Cli {
