@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::sleep;
 
 use super::registry::{self, Held};
 use super::{Begun, End, Error, Sessions, Start, check, keeper, one};
@@ -13,6 +15,8 @@ use crate::event::{Data, Draft, Kind, StreamId, Subject, Timestamp, Traceparent}
 use crate::ingest::{Account, Tally};
 use crate::store::{Receipt, Submission};
 
+/// What is on its way to the disk is looked for again after so long.
+const ON_ITS_WAY: Duration = Duration::from_millis(1);
 /// So many types of one session are remembered with their subjects.
 const MAX_NAMES: usize = 256;
 
@@ -113,9 +117,18 @@ impl Session {
     /// # Errors
     /// Ingest has stopped. That the store takes nothing stands in the account.
     pub async fn flush(&self) -> Result<Account, Error> {
-        match self.sessions.inner.ingest.flush().await {
-            Err(error) if !error.is_retryable() => Err(error.into()),
-            _ => Ok(self.account()),
+        let sent = self.account().sent;
+        loop {
+            match self.sessions.inner.ingest.flush().await {
+                Err(error) if !error.is_retryable() => return Err(error.into()),
+                _ => {}
+            }
+            let account = self.account();
+            if account.taken + account.missed >= sent {
+                return Ok(account);
+            }
+            // What is refused is answered at once, and so overtakes what is on its way to the disk.
+            sleep(ON_ITS_WAY).await;
         }
     }
 
