@@ -10,7 +10,8 @@ use super::engine::{Engine, Tree};
 use super::head::Head;
 use super::ids::Ids;
 use super::{Error, MAX_VALUE, Stats, Store, StreamInfo, index, parts, read};
-use crate::event::{Offset, StreamId};
+use crate::event::session::kind::{SESSION_ENDED, SESSION_STARTED};
+use crate::event::{Class, Offset, StreamId};
 
 /// So many violations are told; more are only counted.
 const TOLD: usize = 100;
@@ -38,9 +39,10 @@ impl Report {
 }
 
 impl Store {
-    /// Reads everything and proves: each stream's seq is gapless and begins at its first seq, the log and the
-    /// streams' records and meta agree, cursors stand within the log, the index does not run ahead of it,
-    /// every record can be read, and no value is over 6 KB. Takes a few seconds per million events.
+    /// Reads everything and proves: each stream's seq is gapless and begins at its first seq, a session begins with
+    /// `session_started` and nothing follows `session_ended`, the log and the streams' records and meta agree,
+    /// cursors stand within the log, the index does not run ahead of it, every record can be read, and no value is
+    /// over 6 KB. Takes a few seconds per million events.
     pub fn check(&self) -> Result<Report, Error> {
         let engine = self.shared.engine()?;
         let mut report = Report::default();
@@ -113,6 +115,14 @@ fn check_streams(engine: &dyn Engine, report: &mut Report) -> Result<HashMap<Str
             }
             if let Err(error) = packed.unpack(id, seq) {
                 report.violation(error.to_string());
+            }
+            if id.class() == Class::Session {
+                if (seq == 1) != (packed.kind == SESSION_STARTED) {
+                    report.violation(format!("{id}:{seq}: a session begins with session_started, and only there"));
+                }
+                if packed.kind == SESSION_ENDED && seq + 1 != head.next_seq {
+                    report.violation(format!("{id}:{seq}: something follows session_ended"));
+                }
             }
             (next, last) = (seq + 1, Some(packed.offset));
             report.events += 1;
@@ -276,5 +286,38 @@ mod tests {
         check(Op::put(Tree::Index, [b"t", &b"started\0"[..], &offset].concat(), b""), "ends at 8");
         check(Op::put(Tree::Index, [b"t", &b"started\0"[..], &offset].concat(), b"\xff"), "a record of the index");
         check(Op::put(Tree::Ids, offset, b""), "a segment of ids");
+    }
+
+    #[test]
+    fn a_session_that_does_not_begin_with_its_start_or_goes_on_behind_its_end_is_told() {
+        let id = StreamId::new("s").expect("an id");
+        let event = |seq: u64, kind: &str| crate::event::Event {
+            id: uuid::Uuid::from_u128(seq.into()),
+            ts: crate::event::Timestamp::default(),
+            observed: crate::event::Timestamp::default(),
+            session: id.clone(),
+            seq,
+            kind: crate::event::Kind::new(kind).expect("a type"),
+            subject: crate::event::Subject::parse("core.session.s.x").expect("a subject"),
+            severity: crate::event::Severity::Info,
+            origin: crate::event::Origin::default(),
+            correlation_id: None,
+            trace: None,
+            hops: 0,
+            data: crate::event::Data::parse("{}".into()).expect("an object"),
+        };
+        let events = [event(1, "other"), event(2, "session_ended"), event(3, "other")];
+        let store = Store::memory();
+        let mut ops = Vec::new();
+        let placed = events.iter().map(|event| (event, event.seq - 1, false));
+        let span = crate::store::runs::put_events(placed, &mut ops).expect("packed");
+        crate::store::runs::put_log(0, span.as_slice(), &mut ops).expect("packed");
+        let head = Head { first_seq: 1, next_seq: 4, status: crate::store::Status::Active };
+        ops.push(Op::put(Tree::SessionMeta, "s", head.pack().expect("packed")));
+        store.shared.engine().and_then(|engine| Ok(engine.apply(&ops)?)).expect("room");
+        let told = store.check().expect("a check").violations;
+        let expected =
+            ["s:1: a session begins with session_started, and only there", "s:2: something follows session_ended"];
+        assert_eq!(told, expected);
     }
 }
