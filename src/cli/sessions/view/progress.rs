@@ -100,6 +100,7 @@ mod tests {
 
     #[test]
     fn the_line_below_tells_how_fast_it_goes_and_what_is_left() {
+        assert!(told(1).1.ends_with("1 event"), "{}", told(1).1);
         insta::assert_snapshot!([told(2).1, told(6).1, told(11).1].join("\n"));
     }
 }
