@@ -17,6 +17,7 @@ mod check;
 mod dir;
 mod engine;
 mod forget;
+mod head;
 mod history;
 mod ids;
 mod index;

@@ -5,7 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::{
-    Data, Kind, MAX_EVENT_BYTES, MAX_HOPS, Origin, SenderId, Severity, StreamId, Subject, Timestamp, Trace,
+    Data, Event, Kind, MAX_EVENT_BYTES, MAX_HOPS, Origin, SenderId, Severity, StreamId, Subject, Timestamp, Trace,
 };
 
 /// A field that is not as it has to be.
@@ -103,4 +103,25 @@ impl Draft {
         let origin: usize = names.into_iter().flatten().map(|name| name.len()).sum();
         300 + self.data.get().len() + self.subject.as_str().len() + self.session.as_str().len() + origin
     }
+
+    /// The first field in which it differs from the event that was stored under its id.
+    pub(crate) fn differs(&self, event: &Event) -> Option<&'static str> {
+        let checks = [
+            ("type", self.kind == event.kind),
+            ("subject", self.subject == event.subject),
+            ("severity", self.severity == event.severity),
+            ("ts", self.ts.is_none_or(|ts| ts == event.ts)),
+            ("origin", self.origin == event.origin),
+            ("hops", self.hops == event.hops),
+            ("correlation_id", self.correlation_id == event.correlation_id),
+            ("trace", self.trace == event.trace),
+            ("data", self.data == event.data || same_json(self.data.get(), event.data.get())),
+        ];
+        checks.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
+    }
+}
+
+fn same_json(a: &str, b: &str) -> bool {
+    let parse = serde_json::from_str::<serde_json::Value>;
+    matches!((parse(a), parse(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::engine::{Engine, Tree};
+use super::head::Head;
 use super::ids::Ids;
-use super::write::Head;
 use super::{Error, MAX_VALUE, Stats, Store, StreamInfo, index, parts, read};
 use crate::event::{Offset, StreamId};
 

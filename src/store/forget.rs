@@ -40,7 +40,7 @@ impl Pruned {
 }
 
 /// The head of a session that goes.
-struct Head {
+struct Front {
     /// The first seq that is left.
     first_seq: u64,
     /// Where in the log the events stand.
@@ -177,8 +177,8 @@ impl Writer {
 }
 
 /// The first events of a session, whole records of them, and what takes them away.
-fn take_head(engine: &dyn Engine, id: &StreamId) -> Result<Head, Error> {
-    let mut head = Head { first_seq: 0, offsets: Vec::new(), ops: Vec::new(), freed: 0 };
+fn take_head(engine: &dyn Engine, id: &StreamId) -> Result<Front, Error> {
+    let mut head = Front { first_seq: 0, offsets: Vec::new(), ops: Vec::new(), freed: 0 };
     let range = (Bound::Included(key::stream(id)), Bound::Included(key::event(id, u64::MAX)));
     for pair in engine.range(Tree::Events, range, false) {
         let (key, stored) = pair?;
@@ -200,7 +200,7 @@ fn take_head(engine: &dyn Engine, id: &StreamId) -> Result<Head, Error> {
 }
 
 /// Takes what the log says of the events that go out of it.
-fn cut_log(engine: &dyn Engine, id: &StreamId, head: &mut Head) -> Result<(), Error> {
+fn cut_log(engine: &dyn Engine, id: &StreamId, head: &mut Front) -> Result<(), Error> {
     let mut end = 0;
     for at in std::mem::take(&mut head.offsets) {
         if at < end {

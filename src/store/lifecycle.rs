@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, Op, Tree};
-use super::write::Head;
+use super::head::Head;
 use super::{Error, Status, parts};
 use crate::event::session::{SessionEnded, SessionStarted, kind, read};
 use crate::event::{Data, Draft, Event, Invalid, Kind, Severity, StreamId, Subject, Timestamp, Trace};

@@ -11,8 +11,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Op, Tree};
+use super::head::Head;
 use super::runs;
-use super::write::Head;
 use super::{Error, Store, StreamInfo, ids, key, lifecycle, parts, prune, read};
 use crate::config;
 use crate::event::{Event, Logged, Offset, StreamId};

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::engine::{Engine, Op, Tree};
+use super::head::Head;
 use super::ids::{Ids, Place};
 use super::lifecycle::{self, Turn};
 use super::runs;
@@ -23,36 +23,6 @@ const MAX_HEADS: usize = 16_384;
 /// A head is written each time that its stream has become so much longer: how long it is now, its last record
 /// tells, and a head with each commit would be half of all that is written.
 const HEAD_EVERY: u64 = 64;
-
-/// How long a stream is, and who may write to it: nobody, once it is completed or failed. What is stored of it
-/// may be up to 64 events behind the stream itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
-    pub(super) first_seq: u64,
-    pub(super) next_seq: u64,
-    pub(super) status: Status,
-}
-
-impl Head {
-    pub(super) fn pack(&self) -> Result<Vec<u8>, Error> {
-        postcard::to_allocvec(self).map_err(|e| Error::Corrupt(e.to_string()))
-    }
-
-    /// The head of a stream, as far as it is applied; nothing where there is no such stream.
-    pub(super) fn load(engine: &dyn Engine, id: &StreamId) -> Result<Option<Self>, Error> {
-        let Some(stored) = engine.get(Tree::SessionMeta, id.as_str().as_bytes())? else { return Ok(None) };
-        Self::unpack(&stored)?.brought_up(engine, id).map(Some)
-    }
-
-    /// What was stored of it, as it is now.
-    pub(super) fn brought_up(self, engine: &dyn Engine, id: &StreamId) -> Result<Self, Error> {
-        Ok(Self { next_seq: self.next_seq.max(read::end_of(engine, id)?), ..self })
-    }
-
-    pub(super) fn unpack(value: &[u8]) -> Result<Self, Error> {
-        postcard::from_bytes(value).map_err(|e| Error::Corrupt(format!("the meta of a stream: {e}")))
-    }
-}
 
 /// The one writer of a store.
 ///
@@ -266,7 +236,7 @@ impl Writer {
         let sent_id = draft.id.as_ref().map(|sent| sent.event_id(&draft.session));
         if let Some(id) = sent_id {
             if let Some(&earlier) = batch.sent.get(&(draft.session.clone(), id)) {
-                let same = differs(draft, &batch.events[earlier].0);
+                let same = draft.differs(&batch.events[earlier].0);
                 return Ok(same.map_or(Ok(Answer::Repeats(earlier)), |field| Err(Why::Conflict(field, id))));
             }
             if let Some(answer) = self.stored(engine, draft, id)? {
@@ -364,7 +334,7 @@ impl Writer {
             match event {
                 Some(event) if event.id != id => {}
                 Some(event) => {
-                    let field = differs(draft, &event);
+                    let field = draft.differs(&event);
                     return Ok(Some(
                         field.map_or(Ok(Answer::Stored(receipt)), |field| Err(Why::Conflict(field, id))),
                     ));
@@ -519,27 +489,6 @@ impl Why {
             Self::Ended => Refused::Ended { index, session: session.clone() },
         }
     }
-}
-
-/// The first field in which a draft differs from the event that was stored under its id.
-fn differs(draft: &Draft, event: &Event) -> Option<&'static str> {
-    let checks = [
-        ("type", draft.kind == event.kind),
-        ("subject", draft.subject == event.subject),
-        ("severity", draft.severity == event.severity),
-        ("ts", draft.ts.is_none_or(|ts| ts == event.ts)),
-        ("origin", draft.origin == event.origin),
-        ("hops", draft.hops == event.hops),
-        ("correlation_id", draft.correlation_id == event.correlation_id),
-        ("trace", draft.trace == event.trace),
-        ("data", draft.data == event.data || same_json(draft.data.get(), event.data.get())),
-    ];
-    checks.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
-}
-
-fn same_json(a: &str, b: &str) -> bool {
-    let parse = serde_json::from_str::<serde_json::Value>;
-    matches!((parse(a), parse(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 impl Batch {
