@@ -91,7 +91,7 @@ impl Args {
     /// A client of the daemon, where only that will do.
     pub(super) fn client(&self, environment: &Environment) -> Result<Client, Failure> {
         if self.store.is_some() {
-            let words = "--store: only a daemon can be followed; `watchpost events query` reads a store";
+            let words = "--store: this needs a daemon; `watchpost events query` reads a store";
             return Err(Failure::says(Exit::Usage, words));
         }
         let settings = self.settings(environment)?;

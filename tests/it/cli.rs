@@ -106,7 +106,7 @@ async fn only_a_daemon_can_be_followed() {
     let store = dir.path().join("store").to_string_lossy().into_owned();
     for command in [&["events", "follow"][..], &["events", "query", "--follow"], &["watch", "--from", "daemon"]] {
         let told = told(dir.path(), &[command, &["--store", &store]].concat());
-        assert!(told.contains("--store: only a daemon") && told.ends_with("[exit 2]"), "{told}");
+        assert!(told.contains("--store: this needs a daemon") && told.ends_with("[exit 2]"), "{told}");
     }
 }
 

@@ -249,6 +249,9 @@ async fn what_a_program_prints_is_recorded_line_by_line_and_bad_lines_are_told()
     assert!(lines[1].starts_with("line 4: type: expected"), "{error}");
     let ended = record(dir, &["--session", id.trim()], "{\"type\":\"late\"}\n");
     assert!(ended.status.code() == Some(2) && text(&ended.stderr).contains("has ended"), "{}", text(&ended.stderr));
+    let stored = record(dir, &["--store", "store"], "");
+    assert_eq!(stored.status.code(), Some(2));
+    assert!(text(&stored.stderr).contains("--store: this needs a daemon"), "{}", text(&stored.stderr));
     let none = record(dir, &["--session", "nobody"], "");
     assert_eq!(none.status.code(), Some(1), "{}", text(&none.stderr));
 }

@@ -11,7 +11,7 @@ use crate::cli::out::Out;
 use crate::cli::reach;
 use crate::cli::sessions::follow::follow;
 use crate::cli::sessions::watching::{Present, Watching};
-use crate::client::sessions::{Following, Start, new_id};
+use crate::client::sessions::{Following, Settings, Start, Writer, new_id};
 use crate::client::{Client, Reader};
 use crate::daemon::{Daemon, Shutdown};
 use crate::demo::Workload;
@@ -122,13 +122,13 @@ async fn in_store(args: &Args, out: &mut Out) -> Outcome {
 async fn at_daemon(args: &Args, client: Client, out: &mut Out) -> Outcome {
     let mut paced = args.paced();
     let mut first = paced.due().await;
-    let id = new_id();
     let begin = first.remove(0);
     let metadata = begin.data().map_err(session::Error::from)?;
-    let start = Start { id: Some(id.clone()), ts: Some(begin.ts), traceparent: None, metadata };
-    client.start_session(&start).await?;
+    let start = Start { id: None, ts: Some(begin.ts), traceparent: None, metadata };
+    let writer = Writer::start(client.clone(), start, Settings::default()).await?;
+    let id = writer.id().clone();
     let reader = Reader::Daemon(client.clone());
-    show(send(&client, &id, first, paced), reader.follow_session(&id, 1), out).await?;
+    show(send(&writer, first, paced), reader.follow_session(&id, 1), out).await?;
     waterfall(&reader, &id, out).await?;
     out.line(format!("\nThe session is {id} at {}. To explore it:", client.url()))?;
     out.line(format!("  watchpost sessions show {id} --url {}", client.url()))?;
@@ -172,19 +172,21 @@ pub(super) async fn play(sessions: Sessions, id: &StreamId, mut paced: Paced) ->
 }
 
 /// Writes a session that has begun at a daemon.
-async fn send(client: &Client, id: &StreamId, mut due: Vec<Timed>, mut paced: Paced) -> Result<(), Failure> {
+async fn send(writer: &Writer, mut due: Vec<Timed>, mut paced: Paced) -> Result<(), Failure> {
+    let refused = |reason: String| Failure::says(Exit::Internal, reason);
+    let mut number = 0;
     loop {
-        let lines: Vec<String> = due.iter().map(Timed::json).collect();
-        if !lines.is_empty() {
-            for line in client.send_lines(id, &lines, uuid::Uuid::now_v7()).await? {
-                line.answer.map_err(|error| Failure::says(Exit::Internal, error))?;
-            }
+        for timed in &due {
+            number += 1;
+            writer.line(number, timed.json()).await.map_err(|error| refused(error.to_string()))?;
         }
         due = paced.due().await;
         if due.is_empty() {
-            return Ok(());
+            break;
         }
     }
+    writer.flush().await;
+    writer.take_refusals().into_iter().next().map_or(Ok(()), |refusal| Err(refused(refusal.reason)))
 }
 
 impl From<session::Error> for Failure {

@@ -10,6 +10,7 @@ use super::pages::Pages;
 use super::view::whole::whole;
 use super::watching::{Present, Watching};
 use crate::api::events::Row;
+use crate::cli::amount::things;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::out::Out;
 use crate::cli::reach;
@@ -91,7 +92,8 @@ pub(super) async fn run(args: &Args, reach: &reach::Args, environment: &Environm
         out.line(line.render(out.colour))?;
     }
     out.line("")?;
-    out.line(Line::of(Style::Dim, format!("state {hash} after {until} events")).render(out.colour))?;
+    let state = format!("state {hash} after {}", things(until, "event"));
+    out.line(Line::of(Style::Dim, state).render(out.colour))?;
     Ok(Exit::Ok)
 }
 

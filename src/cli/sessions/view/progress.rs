@@ -2,7 +2,7 @@
 
 use super::gauges::Gauge;
 use super::{Fate, spans};
-use crate::cli::amount::{count, took};
+use crate::cli::amount::{count, things, took};
 use crate::cli::styled::{Line, Style};
 use crate::state::session::{Rates, Status, View};
 
@@ -37,7 +37,7 @@ pub(in crate::cli) fn foot(view: &View, rates: &Rates) -> Line {
     let per_second = |rate: f64, what: &str| format!("{}{what}/s", one_decimal(rate));
     let words = [
         Some(took(signed(rates.elapsed_ms))),
-        Some(format!("{} events", count(view.seq))),
+        Some(things(view.seq, "event")),
         (rates.nodes_per_second > 0.0).then(|| per_second(rates.nodes_per_second, " nodes")),
         (tokens > 0).then(|| format!("{} tokens", count(tokens))),
         (view.queue.pending > 0).then(|| format!("{} in the queue", count(view.queue.pending))),
@@ -100,6 +100,7 @@ mod tests {
 
     #[test]
     fn the_line_below_tells_how_fast_it_goes_and_what_is_left() {
+        assert!(told(1).1.ends_with("1 event"), "{}", told(1).1);
         insta::assert_snapshot!([told(2).1, told(6).1, told(11).1].join("\n"));
     }
 }
