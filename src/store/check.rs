@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::engine::{Engine, Tree};
 use super::head::Head;
 use super::ids::Ids;
+use super::transfer::SIDE;
 use super::{Error, MAX_VALUE, Stats, Store, StreamInfo, index, parts, read};
 use crate::event::session::kind::{SESSION_ENDED, SESSION_STARTED};
 use crate::event::{Class, Offset, StreamId};
@@ -249,17 +250,7 @@ fn check_values(engine: &dyn Engine, report: &mut Report) -> Result<(), Error> {
             }
         }
     }
-    let side = [
-        Tree::Sessions,
-        Tree::Cursors,
-        Tree::Folds,
-        Tree::DeadLetters,
-        Tree::Jobs,
-        Tree::Snapshots,
-        Tree::Writers,
-        Tree::Idempotency,
-    ];
-    for tree in side {
+    for tree in SIDE {
         for pair in parts::whole(engine, tree, (Bound::Unbounded, Bound::Unbounded), false) {
             if let Err(fault) = pair {
                 report.violation(fault.to_string());

@@ -17,7 +17,8 @@ use super::{Error, Store, StreamInfo, ids, key, lifecycle, parts, prune, read};
 use crate::config;
 use crate::event::{Event, Logged, Offset, StreamId};
 
-const SIDE: [Tree; 8] = [
+/// The trees beside the log.
+pub(super) const SIDE: [Tree; 8] = [
     Tree::Sessions,
     Tree::Cursors,
     Tree::Folds,
