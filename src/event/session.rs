@@ -1,7 +1,7 @@
 //! The catalog of session events: the 29 types of the document, and three that Watchpost writes itself.
 //!
 //! The catalog is open. A type that is not in it, and a field that its payload does not have, pass through
-//! untouched; every known field is optional, and one of the wrong type spoils nothing but itself ([`read`]).
+//! untouched; every known field is optional, and one of the wrong type spoils nothing but itself ([`read()`]).
 //! The payloads' structs are the one source: JSON Schemas, `watchpost catalog` and readers come from them.
 
 mod catalog;

@@ -6,7 +6,7 @@
 //!
 //! The same events give the same bytes, [`Session::snapshot`], whether they were folded live, in a replay, or from
 //! a snapshot on; [`Session::hash`] is over these bytes. What is shown of it is [`View`]. What depends on the
-//! present is beside it: [`rates`]. What differs between two sessions is [`diff`].
+//! present is beside it: [`rates()`]. What differs between two sessions is [`diff()`].
 //!
 //! A node's status follows the events of its generation and those of its requests: `request_enqueued` leaves it
 //! waiting, `provider_request_sent` lets it wait for the provider, and `provider_response_received` completes it,
