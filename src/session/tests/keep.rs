@@ -47,7 +47,8 @@ async fn what_nobody_waits_for_any_more_begins_the_clock_too() {
         bench.keeper.turn().await;
         let info = bench.info(&id);
         assert_eq!((info.status, info.events), (Status::Interrupted, seq));
-        assert!(bench.sessions.append(&id, vec![event(&id, "scan_started")]).now_or_never().is_none());
+        // Looked at once and dropped; its answer may have been there already, as the writer is another thread.
+        drop(bench.sessions.append(&id, vec![event(&id, "scan_started")]).now_or_never());
         let mut durable = bench.sessions.store().durable();
         while bench.info(&id).events == seq {
             durable.changed().await.expect("the store");
