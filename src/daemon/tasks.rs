@@ -66,7 +66,8 @@ impl Tasks {
 
     /// Ends what still runs, at its next await, and says what that was.
     pub(super) async fn abort(&mut self) -> Vec<String> {
-        let names = self.names.drain().map(|(_, (name, _))| name).collect();
+        let mut names: Vec<String> = self.names.drain().map(|(_, (name, _))| name).collect();
+        names.sort();
         self.set.shutdown().await;
         names
     }

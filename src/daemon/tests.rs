@@ -63,7 +63,7 @@ async fn a_drain_is_quiet_and_stops_the_sources_first() {
 async fn a_task_that_does_not_stop_is_forced_at_the_deadline_or_at_once() {
     for by_force in [false, true] {
         let dir = tempfile::tempdir().expect("a folder");
-        let deadline = if by_force { Duration::from_secs(600) } else { Duration::from_millis(50) };
+        let deadline = if by_force { Duration::from_secs(600) } else { Duration::from_secs(1) };
         let settings = Settings { drain_deadline: config::Drain(deadline), ..settings(&dir) };
         let mut daemon = Daemon::start(settings.clone(), None).await.expect("it starts");
         daemon.tasks.spawn("deaf", Stage::Readers, |_| std::future::pending());
@@ -75,6 +75,8 @@ async fn a_task_that_does_not_stop_is_forced_at_the_deadline_or_at_once() {
         }
         let error = daemon.run(shutdown).await.expect_err("it is forced").to_string();
         let running = error.strip_prefix("the drain was forced while these were running: ").expect("it says so");
-        assert!(running == "deaf" || by_force && running.ends_with(", deaf"), "{error}");
+        // What is forced at once may find anything still running.
+        let named = if by_force { running.split(", ").any(|name| name == "deaf") } else { running == "deaf" };
+        assert!(named, "{error}");
     }
 }
