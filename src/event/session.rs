@@ -17,7 +17,7 @@ mod read;
 mod schema;
 mod table;
 
-pub use catalog::{Group, Type, find, severity, types};
+pub use catalog::{Group, Type, draft, find, severity, types};
 pub use files::*;
 pub use generate::*;
 pub use lifecycle::*;

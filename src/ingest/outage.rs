@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::event::session::{IngestFailed, kind, severity};
-use crate::event::{Class, Data, Draft, Invalid, Kind, SenderId, StreamId, Subject, Timestamp};
+use crate::event::session::{self, IngestFailed, kind};
+use crate::event::{Class, Data, Draft, Invalid, SenderId, StreamId, Timestamp};
 
 /// The most sessions that are told of in one outage.
 const MAX_SESSIONS: usize = 10_000;
@@ -79,10 +79,8 @@ impl Outage {
 }
 
 fn draft(session: &StreamId, id: &str, failed: &IngestFailed<'_>) -> Result<Draft, Invalid> {
-    let (kind, data) = (Kind::new(kind::INGEST_FAILED)?, Data::from_value(failed)?);
-    let subject = Subject::session(session, &kind)?;
-    let severity = severity(kind.as_str(), data.get());
-    Ok(Draft { id: Some(SenderId::new(id)?), ..Draft::new(session.clone(), kind, subject, severity, data) })
+    let draft = session::draft(session, kind::INGEST_FAILED, Data::from_value(failed)?)?;
+    Ok(Draft { id: Some(SenderId::new(id)?), ..draft })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::event::session::{self, SessionEnded, Text, kind};
-use crate::event::{Data, Draft, Invalid, Kind, SenderId, StreamId, Subject, Timestamp};
+use crate::event::{Data, Draft, SenderId, StreamId, Timestamp};
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -76,16 +76,9 @@ impl End {
             reason: reason.as_deref().map(Text::from),
         };
         let data = Data::from_value(&ended)?;
-        let mut draft = draft(id, kind::SESSION_ENDED, data)?;
+        let mut draft = session::draft(id, kind::SESSION_ENDED, data)?;
         // The type is also the sender's id, so that a session ends once.
         (draft.id, draft.ts) = (Some(SenderId::new(kind::SESSION_ENDED)?), *ts);
         Ok(draft)
     }
-}
-
-/// A draft of an event of ours.
-pub(super) fn draft(id: &StreamId, kind: &str, data: Data) -> Result<Draft, Invalid> {
-    let (severity, kind) = (session::severity(kind, data.get()), Kind::new(kind)?);
-    let subject = Subject::session(id, &kind)?;
-    Ok(Draft::new(id.clone(), kind, subject, severity, data))
 }

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::large::Large;
 use super::registry::{self, Held};
-use super::{Error, Sessions, end, idempotency, is_running};
-use crate::event::session::{SessionInterrupted, kind};
+use super::{Error, Sessions, idempotency, is_running};
+use crate::event::session::{SessionInterrupted, draft, kind};
 use crate::event::{Data, Draft, StreamId, Timestamp};
 use crate::ingest;
 use crate::store::{Refused, Submission};
@@ -182,6 +182,6 @@ impl Reason {
             Self::Idle(ms) => ("idle", Some(ms)),
         };
         let data = Data::from_value(&SessionInterrupted { reason: Some(reason.into()), idle_ms })?;
-        Ok(end::draft(id, kind::SESSION_INTERRUPTED, data)?)
+        Ok(draft(id, kind::SESSION_INTERRUPTED, data)?)
     }
 }

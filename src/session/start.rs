@@ -4,8 +4,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::registry::Held;
-use super::{Error, Sessions, check_id, end, idempotency, is_running};
-use crate::event::session::kind;
+use super::{Error, Sessions, check_id, idempotency, is_running};
+use crate::event::session::{draft, kind};
 use crate::event::{Data, Draft, SenderId, StreamId, Timestamp, Trace, Traceparent};
 use crate::ingest;
 use crate::store::{SessionInfo, Submission, Write};
@@ -41,7 +41,7 @@ impl Start {
     }
 
     fn draft(&self, id: &StreamId, ts: Timestamp) -> Result<Draft, Error> {
-        let mut draft = end::draft(id, kind::SESSION_STARTED, self.metadata.clone())?;
+        let mut draft = draft(id, kind::SESSION_STARTED, self.metadata.clone())?;
         // The type is also the sender's id, so that a session begins once.
         (draft.id, draft.ts) = (Some(SenderId::new(kind::SESSION_STARTED)?), Some(ts));
         draft.trace = Some(Trace::root(id, ts, self.traceparent.as_ref()));

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::engine::{Engine, Op, Tree};
 use super::head::Head;
 use super::{Error, Status, parts};
-use crate::event::session::{SessionEnded, SessionStarted, kind, read};
-use crate::event::{Data, Draft, Event, Invalid, Kind, Severity, StreamId, Subject, Timestamp, Trace};
+use crate::event::session::{self, SessionEnded, SessionResumed, SessionStarted, kind, read};
+use crate::event::{Data, Draft, Event, Invalid, StreamId, Timestamp, Trace};
 
 /// The most characters of a command that the list keeps.
 const MAX_COMMAND: usize = 200;
@@ -218,18 +218,14 @@ pub(super) fn of_list_key(key: &[u8]) -> Result<(Timestamp, StreamId), Error> {
 
 /// The event that goes before the next one of an interrupted session.
 pub(super) fn resumed(record: &Record, head: &Head, id: &StreamId, now: Timestamp) -> Result<Draft, Error> {
-    #[derive(Serialize)]
-    struct Resumed {
-        segment: u64,
-        interrupted_seq: u64,
-        away_ms: u64,
-    }
     let since = record.interrupted.unwrap_or(now);
     let away_ms = u64::try_from(now.as_millis() - since.as_millis()).unwrap_or_default();
-    let resumed = Resumed { segment: record.segments + 1, interrupted_seq: head.next_seq - 1, away_ms };
-    let kind = Kind::new(kind::SESSION_RESUMED)?;
-    let subject = Subject::session(id, &kind)?;
-    let mut draft = Draft::new(id.clone(), kind, subject, Severity::Info, Data::from_value(&resumed)?);
+    let resumed = SessionResumed {
+        segment: Some(record.segments + 1),
+        interrupted_seq: Some(head.next_seq - 1),
+        away_ms: Some(away_ms),
+    };
+    let mut draft = session::draft(id, kind::SESSION_RESUMED, Data::from_value(&resumed)?)?;
     draft.trace = record.trace.as_ref().map(|trace| Trace {
         trace_id: trace.trace_id.clone(),
         span_id: None,

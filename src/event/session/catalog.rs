@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::table::TYPES;
 use super::{Read, SessionEnded, kind, read};
-use crate::event::Severity;
+use crate::event::{Data, Draft, Invalid, Kind, Severity, StreamId, Subject};
 
 /// What every payload can do, whatever its fields: made by `payload!`.
 pub(super) trait Known {
@@ -111,4 +111,11 @@ pub fn severity(kind: &str, data: &str) -> Severity {
         Some(known) => known.severity.clone(),
         None => Severity::Info,
     }
+}
+
+/// A draft of an event of a session, as severe as the catalog has it.
+pub fn draft(id: &StreamId, kind: &str, data: Data) -> Result<Draft, Invalid> {
+    let (severity, kind) = (severity(kind, data.get()), Kind::new(kind)?);
+    let subject = Subject::session(id, &kind)?;
+    Ok(Draft::new(id.clone(), kind, subject, severity, data))
 }
