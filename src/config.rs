@@ -6,6 +6,7 @@
 mod build;
 mod environment;
 mod mistake;
+mod otlp;
 mod read;
 mod schema;
 mod session_stream;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes, Place};
+pub use otlp::{Compression, Elasticsearch, ElasticsearchAuth, Exporter, Otlp, Protocol, Telemetry};
 pub use schema::{KEYS, Key};
 pub use session_stream::SESSION_SUBJECTS;
 pub use value::{Parsed, duration, http_url, listen, nats_url, size, write_duration, write_size};
@@ -117,6 +119,12 @@ pub struct Settings {
     pub process_compose: Vec<ProcessCompose>,
     /// Where JetStream is, if anywhere.
     pub jetstream: Option<JetStream>,
+    /// Where OTLP goes, if anywhere.
+    pub otlp: Option<Otlp>,
+    /// Where Elasticsearch is, if events go there directly.
+    pub elasticsearch: Option<Elasticsearch>,
+    /// Watchpost's own traces, logs and metrics.
+    pub telemetry: Telemetry,
     /// Sessions: their writers and their limits.
     pub session: Session,
     /// The HTTP API.

@@ -22,6 +22,9 @@ pub mod event;
 // Pure folds over events: the current state of each process, and of a session.
 pub mod state;
 
+// What an event is as a log record, a span or a metric: pure.
+pub mod otel;
+
 // Settings: YAML, environment and options to validated values; every mistake at once.
 pub mod config;
 

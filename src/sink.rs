@@ -48,6 +48,18 @@ pub struct Refused {
     pub index: usize,
     /// What the destination said.
     pub reason: String,
+    /// What was sent, where that cannot be made again from the event alone; at most 256 KiB of text, kept in the
+    /// dead letter and given back by [`Sink::send_again`].
+    pub sent: Option<String>,
+}
+
+/// A dead letter that a person wants to be sent again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Again {
+    /// The event.
+    pub logged: Logged,
+    /// What was sent, as in [`Refused::sent`].
+    pub sent: Option<String>,
 }
 
 /// What became of a batch.
@@ -82,4 +94,37 @@ pub trait Sink: Send + 'static {
 
     /// Delivers events in order. `batch` has 1 to 8,192 events, at most 8 MiB, all of them wanted.
     fn send(&mut self, batch: &[Logged]) -> impl Future<Output = Sent> + Send;
+
+    /// Sends dead letters again, 1 to 32 of them; their events may be older than the cursor.
+    fn send_again(&mut self, letters: &[Again]) -> impl Future<Output = Sent> + Send {
+        let batch: Vec<Logged> = letters.iter().map(|letter| letter.logged.clone()).collect();
+        async move { self.send(&batch).await }
+    }
+
+    /// What the sink has to remember of the events before its cursor; nothing for most.
+    fn memory(&mut self) -> Option<&mut dyn Memory> {
+        None
+    }
+}
+
+/// A fold over the events that a sink wants, which is saved with its cursor.
+///
+/// The loop restores it, lets it take in what lies between its place and the cursor, and saves what changed
+/// while the sink has settled all that it was given. [`Sink::send`] folds each event once, in the order of the
+/// log: what comes again after an error was folded already, and the sink keeps what it made of it until it is
+/// settled.
+pub trait Memory: Send {
+    /// Back to the start of the log: everything is forgotten.
+    fn clear(&mut self);
+
+    /// Takes one saved record; an error where another version made it, on which the loop clears and takes
+    /// everything in again.
+    fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), String>;
+
+    /// Takes in an event that was delivered before.
+    fn replay(&mut self, logged: &Logged);
+
+    /// The records that have changed since the last call, `None` for one that is gone. Keys: 1 to 200 bytes
+    /// without a zero byte; values: at most 1 MiB.
+    fn changes(&mut self) -> Vec<(String, Option<Vec<u8>>)>;
 }

@@ -25,6 +25,9 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
             jetstream(&section, &process_compose, environment, told)
         }),
         process_compose,
+        otlp: None,
+        elasticsearch: None,
+        telemetry: super::Telemetry::default(),
         session: session(&Section::new("session", node("session"), "session".into(), told), told),
         api: api(&Section::new("api", node("api"), "api".into(), told), environment, told),
         drain_deadline: Drain(top.read("drain_deadline", value::duration, Drain::default().0, told)),

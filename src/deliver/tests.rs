@@ -83,7 +83,7 @@ impl Sink for Scripted {
             Some(Do::Fail(settled, error)) => Sent { error: Some(error), ..sent(settled) },
             Some(Do::Hang) => std::future::pending().await,
             Some(Do::Refuse(places)) => {
-                let refuse = |index: &usize| Refused { index: *index, reason: format!("no {index}") };
+                let refuse = |index: &usize| Refused { index: *index, reason: format!("no {index}"), sent: None };
                 Sent { refused: places.iter().map(refuse).collect(), ..sent(batch.len()) }
             }
         }

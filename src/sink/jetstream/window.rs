@@ -128,7 +128,7 @@ impl<'a> Flight<'a> {
     pub(super) fn refused(&self) -> Vec<Refused> {
         let settled = self.fates[..self.settled()].iter().enumerate();
         let refused = settled.filter_map(|(index, fate)| match fate {
-            Fate::Refused(reason) => Some(Refused { index, reason: reason.clone() }),
+            Fate::Refused(reason) => Some(Refused { index, reason: reason.clone(), sent: None }),
             _ => None,
         });
         refused.collect()
