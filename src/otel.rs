@@ -5,6 +5,8 @@
 //! goes along; it is the same at every replay, and so are the ids.
 
 pub mod ids;
+pub mod metrics;
+pub mod names;
 pub mod resource;
 pub mod span;
 pub mod track;

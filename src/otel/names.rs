@@ -1,0 +1,3 @@
+//! Every name of the mapping, in tables from which `TELEMETRY.md` is made.
+
+pub mod metrics;
