@@ -18,10 +18,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use super::names::metrics::Id;
+use super::names::{self, metrics::Id};
 use super::span::{Role, Span, Status};
 use super::{Told, Value};
-use crate::event::{Class, Event};
+use crate::event::{Class, Event, Severity};
 use processes::Watched;
 use sessions::Sessions;
 use table::{Place, Table, bounded};
@@ -58,7 +58,11 @@ impl Metrics {
         let span = context.trace_id.zip(context.span_id).map(|(trace, span)| (trace, span, event.ts.as_millis()));
         let place = Place { resource: &resource, observed: event.observed.as_millis(), span };
         let class = event.session.class();
-        let values = [Some(word(class)), Some(event.severity.as_str())];
+        let severity = match &event.severity {
+            Severity::Other(_) => "other",
+            known => known.as_str(),
+        };
+        let values = [Some(word(class)), Some(severity)];
         self.table.count(&place, Id::Events, &values, 1);
         match class {
             Class::Session => self.sessions.apply(event, &place, context.span_id, &mut self.table),
@@ -90,17 +94,17 @@ impl Metrics {
             Role::Node => Id::NodeDuration,
             Role::Run => Id::ProcessRunDuration,
             Role::RunReady => return table.observe(&place, Id::ProcessReadyDuration, &[], seconds),
+            // One that got another's answer, or was cut short, never came to its turn.
+            Role::QueueWait if outcome[0] != Some("completed") => return,
             Role::QueueWait => return table.observe(&place, Id::QueueWaitDuration, &[], seconds),
             Role::Attempt => {
                 let [_, provider, model] = provider(span);
                 return table.count(&place, Id::ProviderAttempts, &[provider, model, outcome[0]], 1);
             }
             Role::Request => return request(table, &place, span, seconds),
-            Role::SessionStarted
-            | Role::NodeSkipped
-            | Role::Startup
-            | Role::StartupWait
-            | Role::StartupProcess => return,
+            Role::SessionStarted | Role::NodeSkipped | Role::Startup | Role::StartupWait | Role::StartupProcess => {
+                return;
+            }
         };
         table.observe(&place, duration, &outcome, seconds);
     }
@@ -108,9 +112,9 @@ impl Metrics {
 
 fn request(table: &mut Table, place: &Place<'_>, span: &Span, seconds: f64) {
     let [operation, provider, model] = provider(span);
-    let values = [operation, provider, model, text(span, "error.type")];
+    let values = [operation, provider, model, text(span, names::ERROR_TYPE)];
     table.observe(place, Id::OperationDuration, &values, seconds);
-    let usage = [("input", "gen_ai.usage.input_tokens"), ("output", "gen_ai.usage.output_tokens")];
+    let usage = [("input", names::GEN_AI_USAGE_INPUT_TOKENS), ("output", names::GEN_AI_USAGE_OUTPUT_TOKENS)];
     for (kind, attribute) in usage {
         if let Some(Value::Int(tokens)) = find(span, attribute) {
             let values = [operation, provider, model, Some(kind)];
@@ -120,13 +124,17 @@ fn request(table: &mut Table, place: &Place<'_>, span: &Span, seconds: f64) {
 }
 
 fn provider(span: &Span) -> [Option<&str>; 3] {
-    ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"].map(|name| text(span, name))
+    [names::GEN_AI_OPERATION_NAME, names::GEN_AI_PROVIDER_NAME, names::GEN_AI_REQUEST_MODEL]
+        .map(|name| text(span, name))
 }
 
 /// As the span says, else by its status.
 fn outcome(span: &Span) -> &str {
-    text(span, "watchpost.outcome")
-        .unwrap_or(if matches!(span.status, Status::Error(_)) { "failed" } else { "completed" })
+    text(span, names::OUTCOME).unwrap_or(if matches!(span.status, Status::Error(_)) {
+        "failed"
+    } else {
+        "completed"
+    })
 }
 
 fn find<'a>(span: &'a Span, name: &str) -> Option<&'a Value<'static>> {

@@ -13,7 +13,10 @@ use super::Metrics;
 use super::series::{Exemplar, Point, Series};
 use crate::event::Timestamp;
 use crate::otel::Resource;
-use crate::otel::names::metrics::{self, Id, Instrument};
+use crate::otel::names::{
+    self,
+    metrics::{self, Id, Instrument},
+};
 
 /// The most bytes of one request: well below the 4 MiB that gRPC servers take by default.
 pub const MAX_REQUEST: usize = 3 << 20;
@@ -117,8 +120,7 @@ fn scope() -> InstrumentationScope {
 /// A metric without points.
 fn head(metric: &metrics::Metric) -> Metric {
     let cumulative = AggregationTemporality::Cumulative.into();
-    let sum =
-        |is_monotonic| Sum { data_points: Vec::new(), aggregation_temporality: cumulative, is_monotonic };
+    let sum = |is_monotonic| Sum { data_points: Vec::new(), aggregation_temporality: cumulative, is_monotonic };
     let data = match metric.instrument {
         Instrument::Counter => Data::Sum(sum(true)),
         Instrument::UpDownCounter => Data::Sum(sum(false)),
@@ -128,9 +130,9 @@ fn head(metric: &metrics::Metric) -> Metric {
         }
     };
     Metric {
-        name: metric.name.into(),
-        description: metric.about.into(),
-        unit: metric.unit.into(),
+        name: metric.name.name.into(),
+        description: metric.name.about.into(),
+        unit: metric.name.unit.into(),
         metadata: Vec::new(),
         data: Some(data),
     }
@@ -177,18 +179,18 @@ fn point(id: Id, series: &Series, gone: bool, time: i64) -> Made {
 
 fn attributes(id: Id, series: &Series) -> Vec<KeyValue> {
     if series.overflow {
-        return vec![attribute("otel.metric.overflow", any_value::Value::BoolValue(true))];
+        return vec![attribute(names::METRIC_OVERFLOW, any_value::Value::BoolValue(true))];
     }
-    let known = id.metric().attributes.iter().zip(&series.values);
+    let known = id.metric().name.attributes.iter().zip(&series.values);
     known.filter_map(|(name, value)| Some(attribute(name, text(value.as_deref()?)))).collect()
 }
 
 fn encoded(resource: &Resource) -> resource::Resource {
     let Resource { service_name, service_namespace, service_instance_id } = resource;
     let parts = [
-        ("service.name", Some(service_name)),
-        ("service.namespace", service_namespace.as_ref()),
-        ("service.instance.id", service_instance_id.as_ref()),
+        (names::SERVICE_NAME, Some(service_name)),
+        (names::SERVICE_NAMESPACE, service_namespace.as_ref()),
+        (names::SERVICE_INSTANCE_ID, service_instance_id.as_ref()),
     ];
     let attributes = parts.into_iter().filter_map(|(name, value)| Some(attribute(name, text(value?)))).collect();
     resource::Resource { attributes, ..resource::Resource::default() }

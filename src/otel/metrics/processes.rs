@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::series::Held;
 use super::table::{Place, Table};
+use crate::event::Event;
 use crate::event::process::{ProcessData, kind};
 use crate::event::source::{self, SourceData};
-use crate::event::Event;
 use crate::otel::Resource;
 use crate::otel::names::metrics::Id;
 use crate::state::process::{Process, Processes};
@@ -93,7 +93,9 @@ fn count(kind: &str, data: &ProcessData, place: &Place<'_>, table: &mut Table) {
         kind::STARTED => return table.count(place, Id::ProcessStarts, &[], 1),
         kind::RESTARTED => {
             table.count(place, Id::ProcessRestarts, &[], unseen + 1);
-            return if unseen > 0 { table.count(place, Id::ProcessStarts, &[], unseen) };
+            return if unseen > 0 {
+                table.count(place, Id::ProcessStarts, &[], unseen)
+            };
         }
         kind::STOPPED => "completed",
         kind::CRASHED => "failed",
@@ -126,7 +128,8 @@ impl Source {
     ) {
         if !self.processes.keys().eq(processes.keys()) {
             self.rename(processes);
-            let gone: Vec<_> = self.processes.keys().filter(|name| !processes.contains_key(*name)).cloned().collect();
+            let gone: Vec<_> =
+                self.processes.keys().filter(|name| !processes.contains_key(*name)).cloned().collect();
             for shown in gone.iter().filter_map(|name| self.processes.remove(name)) {
                 shown.remove(table);
             }
@@ -156,9 +159,10 @@ impl Source {
     fn rename(&mut self, processes: &BTreeMap<String, Process>) {
         let new = processes.iter().filter(|(name, process)| process.up && !self.processes.contains_key(*name));
         for (name, process) in new.map(|(name, process)| (name.clone(), process.run_id)).collect::<Vec<_>>() {
-            let old = self.processes.iter().find(|(old, shown)| {
-                process.is_some() && shown.run_id == process && !processes.contains_key(*old)
-            });
+            let old = self
+                .processes
+                .iter()
+                .find(|(old, shown)| process.is_some() && shown.run_id == process && !processes.contains_key(*old));
             if let Some(old) = old.map(|(old, _)| old.clone())
                 && let Some(shown) = self.processes.remove(&old)
             {

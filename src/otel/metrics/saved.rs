@@ -70,8 +70,8 @@ impl Metrics {
             }
             Some(("source", _)) => self.restore_source(serde_json::from_slice(value).map_err(|e| wrong(&e))?),
             None if key == "exported" => {
-                self.exported = postcard::from_bytes(value).map_err(|e| wrong(&e))?;
-                self.saved.exported = self.exported;
+                self.saved.exported = postcard::from_bytes(value).map_err(|e| wrong(&e))?;
+                self.exported = self.exported.max(self.saved.exported);
             }
             _ => return Err(wrong(&"no such record")),
         }
@@ -98,7 +98,7 @@ impl Metrics {
         self.table.changed.dedup();
         for (id, slot) in std::mem::take(&mut self.table.changed) {
             let series = self.table.families[id as usize].series.get(&slot);
-            changes.push((format!("series/{}/{slot}", id.metric().name), series.and_then(packed)));
+            changes.push((format!("series/{}/{slot}", id.metric().name.name), series.and_then(packed)));
         }
         for id in std::mem::take(&mut self.sessions.changed) {
             changes.push((format!("session/{id}"), self.sessions.open.get(&id).and_then(packed)));

@@ -130,7 +130,7 @@ impl Table {
     fn overflowed(&mut self, place: &Place<'_>, id: Id) {
         let own = Arc::clone(&self.own);
         let place = Place { resource: &own, ..*place };
-        self.count(&place, Id::MetricsOverflow, &[Some(id.metric().name)], 1);
+        self.count(&place, Id::MetricsOverflow, &[Some(id.metric().name.name)], 1);
     }
 
     /// The series of these attributes: a new one where there is room, else the one for all others.
