@@ -4,6 +4,7 @@ mod answer;
 pub mod channel;
 mod grpc;
 mod http;
+pub mod metrics;
 
 pub use answer::{Answer, Fail};
 pub use channel::{Channel, Invalid, Signal};
