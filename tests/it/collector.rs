@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::support::collector::{Backends, Collector};
+use super::support::http;
 use super::support::prometheus::Prometheus;
 use super::support::wait::until;
 
@@ -13,7 +14,7 @@ fn now() -> String {
 }
 
 async fn send(url: &str, body: &Value) -> u16 {
-    let sent = reqwest::Client::new().post(url).json(body).send().await;
+    let sent = http::client().post(url).json(body).send().await;
     sent.expect("an answer").status().as_u16()
 }
 
@@ -85,7 +86,8 @@ async fn metrics_wait_on_disk_while_prometheus_is_down_and_the_collector_is_kill
     prometheus.restart();
     count(&prometheus, 4.0).await;
     let samples = prometheus.query(&format!("{restarts}[5m]")).await;
-    let values: Vec<_> = samples[0]["values"].as_array().expect("samples").iter().map(|one| one[1].clone()).collect();
+    let values: Vec<_> =
+        samples[0]["values"].as_array().expect("samples").iter().map(|one| one[1].clone()).collect();
     assert_eq!(values, ["1", "2", "3", "4"]);
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod fake;
 pub(crate) mod history;
+pub(crate) mod http;
 pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::http;
 use super::nats::free_port;
 use super::started::{Started, answers_ok, paths};
 
@@ -74,7 +75,7 @@ impl Prometheus {
     pub(crate) async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let mut url = reqwest::Url::parse(&format!("{}{path}", self.url())).expect("a URL");
         url.query_pairs_mut().extend_pairs(parameters);
-        let answer: Value = reqwest::get(url).await.expect("an answer").json().await.expect("JSON");
+        let answer: Value = http::client().get(url).send().await.expect("an answer").json().await.expect("JSON");
         assert_eq!(answer["status"], "success", "{path} {parameters:?}: {answer}");
         answer["data"].clone()
     }
