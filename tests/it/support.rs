@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod daemon;
+pub(crate) mod elasticsearch;
 pub(crate) mod events;
 pub(crate) mod fake;
 pub(crate) mod history;
