@@ -17,6 +17,7 @@ mod it {
     mod dead_letters;
     mod delivery;
     mod demo;
+    mod elasticsearch;
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
