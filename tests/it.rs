@@ -6,6 +6,7 @@
 mod it {
     mod support;
 
+    mod alerts;
     mod api;
     mod api_sessions;
     mod arrows;
@@ -13,6 +14,7 @@ mod it {
     mod cli;
     mod consumer;
     mod daemon;
+    mod dashboards;
     mod dead_letters;
     mod delivery;
     mod demo;

@@ -8,6 +8,7 @@ pub(crate) mod history;
 pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
+pub(crate) mod promtool;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod session;
