@@ -12,6 +12,7 @@ mod it {
     mod arrows;
     mod catalog;
     mod cli;
+    mod collector;
     mod consumer;
     mod daemon;
     mod dashboards;
