@@ -19,6 +19,7 @@ mod it {
     mod dead_letters;
     mod delivery;
     mod demo;
+    mod elasticsearch;
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;

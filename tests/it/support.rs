@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod collector;
 pub(crate) mod daemon;
+pub(crate) mod elasticsearch;
 pub(crate) mod events;
 pub(crate) mod fake;
 pub(crate) mod history;
