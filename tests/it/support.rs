@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
+pub(crate) mod promtool;
 pub(crate) mod prometheus;
 pub(crate) mod running;
 pub(crate) mod server;
