@@ -4,6 +4,7 @@
 //! and does all waiting, retrying and giving up; a sink only says what happened.
 
 pub mod jetstream;
+pub mod otlp;
 
 use std::future::Future;
 use std::time::Duration;
