@@ -149,7 +149,7 @@ fn apart(work: impl FnOnce() -> OTelSdkResult + Send + 'static) -> oneshot::Rece
     let run = move || {
         // Shut down before, or no answer in time: there is nobody who could do more.
         let _told_by_the_exporter = work();
-        drop(end.send(()));
+        let _nobody_waits = end.send(());
     };
     let _not_started = thread::Builder::new().name("watchpost-flush-telemetry".into()).spawn(run);
     ended

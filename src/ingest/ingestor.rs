@@ -70,12 +70,15 @@ impl Common {
             self.outage().failed(&error.to_string(), streams, (Instant::now(), Timestamp::now()));
         }
         for Applied { answer, outcome, .. } in waiting {
-            self.give(answer, match (&error, outcome) {
-                // A refusal stands whatever became of the others.
-                (_, Err(refused)) => Err(refused.into()),
-                (Some(error), Ok(_)) => Err(Error::Unknown(error.to_string())),
-                (None, Ok(receipts)) => Ok(receipts),
-            });
+            self.give(
+                answer,
+                match (&error, outcome) {
+                    // A refusal stands whatever became of the others.
+                    (_, Err(refused)) => Err(refused.into()),
+                    (Some(error), Ok(_)) => Err(Error::Unknown(error.to_string())),
+                    (None, Ok(receipts)) => Ok(receipts),
+                },
+            );
         }
     }
 

@@ -7,3 +7,4 @@ mod http;
 
 pub use answer::{Answer, Fail};
 pub use channel::{Channel, Invalid, Signal};
+pub(crate) use grpc::way;

@@ -10,6 +10,7 @@ use tonic::transport::Channel;
 use super::outage::{Outage, Signal, Watched};
 use crate::config::{Compression, Exporter, Protocol};
 use crate::event::Invalid;
+use crate::sink::otlp;
 
 /// Metrics are exported this often.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -63,10 +64,9 @@ struct Way<'a> {
 
 impl<'a> Way<'a> {
     fn new(settings: &'a Exporter) -> Result<Self, Invalid> {
-        let endpoint = crate::sink::otlp::endpoint(settings).map_err(unusable)?;
-        let channel = endpoint.timeout(settings.timeout).connect_lazy();
-        let headers = crate::sink::otlp::headers(settings).map_err(unusable)?;
-        Ok(Self { settings, channel, headers })
+        let unusable = |wrong: otlp::Invalid| Invalid::new("telemetry", &wrong.what, wrong.message);
+        let (endpoint, headers) = otlp::way(settings).map_err(unusable)?;
+        Ok(Self { settings, channel: endpoint.timeout(settings.timeout).connect_lazy(), headers })
     }
 
     fn lead<B: WithExportConfig + WithTonicConfig>(&self, builder: B) -> B {

@@ -130,7 +130,9 @@ impl Instruments<'_> {
 
     fn store(&self) {
         self.gauge(&names::DEAD_LETTERS, |observed, to| {
-            for (kind, letters) in observed.letters().into_iter().flat_map(|counts| Kind::ALL.into_iter().zip(counts)) {
+            for (kind, letters) in
+                observed.letters().into_iter().flat_map(|counts| Kind::ALL.into_iter().zip(counts))
+            {
                 to.observe(letters, &[KeyValue::new(LETTER, kind.name())]);
             }
         });
@@ -145,13 +147,13 @@ impl Instruments<'_> {
     fn counter(&self, metric: &Metric, read: impl Fn(&Observed, Told<'_>) + Send + Sync + 'static) {
         let counter = self.meter.u64_observable_counter(metric.name);
         let counter = counter.with_unit(metric.unit).with_description(metric.about);
-        counter.with_callback(self.reading(read)).build();
+        counter.with_callback(reading(&self.observed, read)).build();
     }
 
     fn gauge(&self, metric: &Metric, read: impl Fn(&Observed, Told<'_>) + Send + Sync + 'static) {
         let gauge = self.meter.u64_observable_gauge(metric.name);
         let gauge = gauge.with_unit(metric.unit).with_description(metric.about);
-        gauge.with_callback(self.reading(read)).build();
+        gauge.with_callback(reading(&self.observed, read)).build();
     }
 
     fn seconds(
@@ -161,19 +163,19 @@ impl Instruments<'_> {
     ) {
         let gauge = self.meter.f64_observable_gauge(metric.name);
         let gauge = gauge.with_unit(metric.unit).with_description(metric.about);
-        gauge.with_callback(self.reading(read)).build();
+        gauge.with_callback(reading(&self.observed, read)).build();
     }
+}
 
-    /// A callback that reads what is still observed.
-    fn reading<T>(
-        &self,
-        read: impl Fn(&Observed, &dyn AsyncInstrument<T>) + Send + Sync + 'static,
-    ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static + use<T, impl Fn(&Observed, &dyn AsyncInstrument<T>)> {
-        let observed = self.observed.clone();
-        move |to| {
-            if let Some(observed) = observed.upgrade() {
-                read(&observed, to);
-            }
+/// A callback that reads what is still observed.
+fn reading<T>(
+    observed: &Weak<Observed>,
+    read: impl Fn(&Observed, &dyn AsyncInstrument<T>) + Send + Sync + 'static,
+) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
+    let observed = observed.clone();
+    move |to| {
+        if let Some(observed) = observed.upgrade() {
+            read(&observed, to);
         }
     }
 }

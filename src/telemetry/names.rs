@@ -226,9 +226,8 @@ pub const METRICS: [Metric; 17] = [
 
 /// The metrics as rows of Markdown.
 pub fn table() -> String {
-    let mut table = String::from(
-        "| metric | on `/metrics` | kind | unit | attributes | what |\n|---|---|---|---|---|---|\n",
-    );
+    let mut table =
+        String::from("| metric | on `/metrics` | kind | unit | attributes | what |\n|---|---|---|---|---|---|\n");
     for metric in METRICS {
         let attributes: Vec<String> = metric.attributes.iter().map(|name| format!("`{name}`")).collect();
         // Writing to a string does not fail.
