@@ -11,6 +11,7 @@ mod it {
     mod arrows;
     mod catalog;
     mod cli;
+    mod collector;
     mod consumer;
     mod daemon;
     mod dead_letters;
