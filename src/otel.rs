@@ -11,6 +11,7 @@ pub mod logs;
 pub mod names;
 pub mod resource;
 pub mod span;
+mod time;
 pub mod track;
 pub mod value;
 pub mod wire;
