@@ -20,6 +20,7 @@ mod it {
     mod jetstream;
     mod jetstream_sessions;
     mod nats_auth;
+    mod otlp;
     mod playback;
     mod readme;
     mod readme_sessions;

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod account;
+pub(crate) mod certificates;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod fake;
@@ -8,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
+pub(crate) mod otlp;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod session;
