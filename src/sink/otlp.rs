@@ -21,6 +21,7 @@ mod grpc;
 mod http;
 mod letter;
 mod logs;
+pub mod metrics;
 mod queue;
 mod spans;
 
