@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod certificates;
 pub(crate) mod collector;
 pub(crate) mod daemon;
+pub(crate) mod delivering;
 pub(crate) mod elasticsearch;
 pub(crate) mod events;
 pub(crate) mod fake;
