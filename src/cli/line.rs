@@ -4,7 +4,7 @@ mod session;
 
 pub(super) use session::short;
 
-use crate::event::process::{ProcessData, Reason, ResourcesData, RestartedBy, kind};
+use crate::event::process::{DependenciesData, ProcessData, Reason, ResourcesData, RestartedBy, kind};
 use crate::event::source::SourceData;
 use crate::event::{Class, Event, Severity};
 
@@ -66,6 +66,7 @@ fn icon(event: &Event) -> (char, &'static str) {
 fn text(event: &Event) -> String {
     let known = match event.session.class() {
         Class::Process if event.kind.as_str() == kind::RESOURCES_SAMPLED => event.data.read().ok().map(sample),
+        Class::Process if event.kind.as_str() == kind::DEPENDENCIES_LISTED => event.data.read().ok().map(listing),
         Class::Process => event.data.read().ok().and_then(|data| process(event.kind.as_str(), &data)),
         Class::Source => event.data.read().ok().and_then(|data| source(event.kind.as_str(), &data)),
         Class::Session => Some(format!("{} {}", session::short(event.session.as_str()), session::text(event))),
@@ -95,9 +96,21 @@ fn process(kind: &str, data: &ProcessData) -> Option<String> {
 }
 
 fn sample(data: ResourcesData) -> String {
-    let of = if data.parts > 1 { format!(", part {} of {}", data.part, data.parts) } else { String::new() };
-    let (count, es) = (data.processes.len(), if data.processes.len() == 1 { "" } else { "es" });
-    format!("source {} sampled {count} process{es}{of}", data.source)
+    format!("source {} sampled {}{}", data.source, processes(data.processes.len()), part(data.part, data.parts))
+}
+
+fn listing(data: DependenciesData) -> String {
+    let count = processes(data.processes.len());
+    let waiting = data.processes.iter().filter(|process| !process.depends_on.is_empty()).count();
+    format!("source {} listed {count}, {waiting} with dependencies{}", data.source, part(data.part, data.parts))
+}
+
+fn processes(count: usize) -> String {
+    format!("{count} process{}", if count == 1 { "" } else { "es" })
+}
+
+fn part(part: u32, parts: u32) -> String {
+    if parts > 1 { format!(", part {part} of {parts}") } else { String::new() }
 }
 
 fn pid(pid: i64) -> String {
@@ -220,6 +233,14 @@ mod tests {
             {"process":"a","namespace":"default","mem":1,"cpu":0.5}]}"#;
         let sample = event("proc-main-1", "resources_sampled", sample);
         assert_eq!(line(&sample, Clock::Time, false), "09:53:31.042 • source main sampled 1 process, part 1 of 2");
+        let listing = r#"{"source":"main","listing":1,"part":1,"parts":1,"processes":[
+            {"process":"a","namespace":"default","depends_on":[{"process":"b","condition":"healthy"}]},
+            {"process":"b","namespace":"default"}]}"#;
+        let listing = event("proc-main-1", "dependencies_listed", listing);
+        assert_eq!(
+            line(&listing, Clock::Time, false),
+            "09:53:31.042 • source main listed 2 processes, 1 with dependencies"
+        );
         let up = event("source-main", "source_up", r#"{"source":"main","url":"","failed_polls":3,"down_ms":6540}"#);
         assert_eq!(
             line(&up, Clock::Time, true),

@@ -106,7 +106,7 @@ pub const KEYS: [Key; 52] = [
     key("jetstream.duplicate_window", "The dedup window, where the stream is made; not longer than max_age.", ""),
     key("jetstream.replicas", "Replicas, where the stream is made.", ""),
     key("jetstream.window", "How many publishes may wait for their answer.", ""),
-    key("jetstream.resources", "Send `resources_sampled` too.", ""),
+    key("jetstream.resources", "Send `resources_sampled` and `dependencies_listed` too.", ""),
     key("jetstream.required", "Keep events until this sink has confirmed them.", ""),
     key("session.idle", "A session without event or heartbeat for so long is interrupted.", ""),
     key("session.ingest_failed_after", "Sessions are failed once commits have failed for so long.", ""),
