@@ -109,7 +109,8 @@ fn check_nodes(view: &View, spans: &[Span]) {
 fn check_calls(node: &NodeView, id: SpanId, spans: &[Span]) {
     let requests: Vec<&Span> =
         of(spans, Role::Request).into_iter().filter(|span| span.parent == Some(id)).collect();
-    let below = |parent: SpanId| of(spans, Role::Attempt).into_iter().filter(move |span| span.parent == Some(parent));
+    let below =
+        |parent: SpanId| of(spans, Role::Attempt).into_iter().filter(move |span| span.parent == Some(parent));
     let attempts: usize = requests.iter().map(|request| below(request.span_id).count()).sum();
     assert_eq!(attempts, node.attempts as usize, "{node:#?}");
     let sum = |name: &str| -> u64 {
