@@ -45,6 +45,7 @@ mod it {
     mod sessions_store;
     mod source;
     mod source_faults;
+    mod spans;
     mod spool;
     mod stack;
     mod store;
