@@ -24,6 +24,8 @@ mod it {
     mod jetstream;
     mod jetstream_sessions;
     mod nats_auth;
+    mod otlp;
+    mod otlp_delivery;
     mod playback;
     mod readme;
     mod readme_sessions;
@@ -43,6 +45,7 @@ mod it {
     mod sessions_store;
     mod source;
     mod source_faults;
+    mod spans;
     mod spool;
     mod stack;
     mod store;
