@@ -4,13 +4,19 @@
 //! before it (the span that it belongs to, the service that a session gave), so a fold, [`track::Tracker`],
 //! goes along; it is the same at every replay, and so are the ids.
 
+pub mod document;
 pub mod ids;
+pub mod logs;
+pub mod metrics;
+pub mod names;
 pub mod resource;
 pub mod span;
 pub mod track;
 pub mod value;
+pub mod wire;
 
 pub use ids::{SpanId, TraceId};
+pub use logs::Record;
 pub use resource::Resource;
 pub use span::Span;
 pub use track::{Context, Told, Tracker};
