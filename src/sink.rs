@@ -5,6 +5,7 @@
 
 pub mod elasticsearch;
 pub mod jetstream;
+pub mod otlp;
 
 use std::future::Future;
 use std::time::Duration;

@@ -6,13 +6,16 @@
 mod it {
     mod support;
 
+    mod alerts;
     mod api;
     mod api_sessions;
     mod arrows;
     mod catalog;
     mod cli;
+    mod collector;
     mod consumer;
     mod daemon;
+    mod dashboards;
     mod dead_letters;
     mod delivery;
     mod demo;
@@ -41,6 +44,7 @@ mod it {
     mod source;
     mod source_faults;
     mod spool;
+    mod stack;
     mod store;
     mod tests_readme;
     mod trimming;
