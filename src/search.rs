@@ -56,6 +56,13 @@ pub struct Hit {
     pub document: Value,
 }
 
+impl Hit {
+    /// When the event happened; nothing where the document does not say.
+    pub fn time(&self) -> Option<Timestamp> {
+        document::moment(&self.document["@timestamp"])
+    }
+}
+
 /// Why nothing was found.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -127,12 +134,7 @@ async fn in_elasticsearch(connection: &Connection, query: &Query, most: usize) -
 }
 
 /// Reads on until there are enough.
-async fn over_log(
-    reader: &Reader,
-    expression: &Expression,
-    query: &Query,
-    most: usize,
-) -> Result<Vec<Hit>, Error> {
+async fn over_log(reader: &Reader, expression: &Expression, query: &Query, most: usize) -> Result<Vec<Hit>, Error> {
     let after = query.after.as_deref().map(|word| word.parse());
     let after = after.transpose().map_err(|_| Invalid::new("after", "", "a place in the log that a hit told"))?;
     let mut filter = Filter {

@@ -55,7 +55,8 @@ impl Board {
     /// The names of variables that stand anywhere in there, Grafana's own left out.
     pub(crate) fn used_variables(&self) -> BTreeSet<String> {
         let parts = self.text.split('$').skip(1).map(|part| part.strip_prefix('{').unwrap_or(part));
-        let name = |part: &str| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().map(String::from);
+        let name =
+            |part: &str| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().map(String::from);
         let names = parts.filter_map(name).filter(|name| !name.is_empty());
         names.filter(|name| !BUILT_IN.contains(&name.as_str())).collect()
     }
@@ -90,7 +91,9 @@ pub(crate) fn links(panel: &Value) -> impl Iterator<Item = String> {
 
 /// An address without its percent signs.
 pub(crate) fn decoded(url: &str) -> String {
-    form_urlencoded::parse(url.replace('&', "%26").as_bytes()).map(|(key, value)| format!("{key}={value}")).collect()
+    form_urlencoded::parse(url.replace('&', "%26").as_bytes())
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect()
 }
 
 fn data_sources() -> String {
