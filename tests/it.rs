@@ -45,6 +45,7 @@ mod it {
     mod source;
     mod source_faults;
     mod spool;
+    mod stack;
     mod store;
     mod tests_readme;
     mod trimming;

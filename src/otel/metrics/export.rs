@@ -35,12 +35,12 @@ enum Made {
 }
 
 impl Metrics {
-    /// The present state: each series has one point, in one of the requests, which are of at most
-    /// [`MAX_REQUEST`] bytes. All points have the same time, which is later than that of the export before by at
+    /// The present state: each series has one point, in one of the requests, which are of at most so many bytes
+    /// (or one point). All points have the same time, which is later than that of the export before by at
     /// least a millisecond, also where the clock was set back, and not before any series begins.
     ///
     /// The end of a gauge is told by a point without a value, for five minutes.
-    pub fn export(&mut self, now: Timestamp) -> Vec<ExportMetricsServiceRequest> {
+    pub fn export(&mut self, now: Timestamp, max_bytes: usize) -> Vec<ExportMetricsServiceRequest> {
         let all = self.table.families.iter().flat_map(|family| family.series.values());
         let begun = all.map(|series| series.start).max().unwrap_or(0);
         let time = now.as_millis().max(self.exported + 1).max(begun);
@@ -53,7 +53,7 @@ impl Metrics {
         let mut all: Vec<_> = present.chain(gone).collect();
         // Stable: within a metric in the order in which they came.
         all.sort_by(|(a, series, _), (b, other, _)| series.resource.cmp(&other.resource).then(a.cmp(b)));
-        let mut requests = Requests::default();
+        let mut requests = Requests { max_bytes, ..Requests::default() };
         for (id, series, gone) in all {
             requests.add(id, series, point(id, series, gone, time));
         }
@@ -65,6 +65,7 @@ impl Metrics {
 #[derive(Default)]
 struct Requests<'a> {
     done: Vec<ExportMetricsServiceRequest>,
+    max_bytes: usize,
     bytes: usize,
     /// The resource and the metric that stand last.
     last: Option<(&'a Resource, Id)>,
@@ -80,7 +81,7 @@ impl<'a> Requests<'a> {
             };
         // As if its resource and its metric had to be opened for it.
         let opened = encoded(here.0).encoded_len() + head(metric).encoded_len() + 8 * OVERHEAD;
-        if self.done.is_empty() || self.bytes + size + opened > MAX_REQUEST {
+        if self.done.is_empty() || self.bytes + size + opened > self.max_bytes {
             self.done.push(ExportMetricsServiceRequest::default());
             (self.bytes, self.last) = (0, None);
         }
@@ -154,10 +155,10 @@ fn point(id: Id, series: &Series, gone: bool, time: i64) -> Made {
             let value = Value::AsInt(i64::try_from(*value).unwrap_or(i64::MAX));
             Made::Number(number(value, exemplar.iter().map(with_span).collect()))
         }
-        Point::Level(value) if instrument == Instrument::Gauge => {
+        Point::Level { value, .. } if instrument == Instrument::Gauge => {
             Made::Number(number(Value::AsDouble(*value), Vec::new()))
         }
-        Point::Level(value) => Made::Number(number(Value::AsInt(*value as i64), Vec::new())),
+        Point::Level { value, .. } => Made::Number(number(Value::AsInt(*value as i64), Vec::new())),
         Point::Spread(spread) => {
             let bounds = if let Instrument::Histogram(bounds) = instrument { bounds } else { &[] };
             Made::Histogram(HistogramDataPoint {

@@ -28,8 +28,15 @@ pub(super) struct Series {
 /// What a series has come to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Point {
-    Count { value: u64, exemplar: Option<Exemplar> },
-    Level(f64),
+    Count {
+        value: u64,
+        exemplar: Option<Exemplar>,
+    },
+    Level {
+        value: f64,
+        /// How many have a part in it.
+        holders: u32,
+    },
     Spread(Spread),
 }
 
@@ -58,7 +65,7 @@ impl Point {
     pub(super) fn new(instrument: Instrument) -> Self {
         match instrument {
             Instrument::Counter => Self::Count { value: 0, exemplar: None },
-            Instrument::UpDownCounter | Instrument::Gauge => Self::Level(0.0),
+            Instrument::UpDownCounter | Instrument::Gauge => Self::Level { value: 0.0, holders: 0 },
             Instrument::Histogram(bounds) => Self::Spread(Spread {
                 counts: vec![0; bounds.len() + 1],
                 sum: 0.0,
@@ -76,7 +83,7 @@ impl Point {
                 spread.counts.len() == bounds.len() + 1 && spread.exemplars.len() == spread.counts.len()
             }
             (Self::Count { .. }, Instrument::Counter) => true,
-            (Self::Level(_), Instrument::Gauge | Instrument::UpDownCounter) => true,
+            (Self::Level { .. }, Instrument::Gauge | Instrument::UpDownCounter) => true,
             _ => false,
         }
     }

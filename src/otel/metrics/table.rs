@@ -66,6 +66,11 @@ impl Table {
     /// Puts an amount into a gauge, or an up-down counter, from which it is taken out again by [`Self::release`].
     pub(super) fn hold(&mut self, place: &Place<'_>, id: Id, values: Values<'_>, amount: f64) -> Held {
         let mut held = Held { slot: self.slot(place, id, values), amount: 0.0 };
+        self.change(id, held.slot, |point, _| {
+            if let Point::Level { holders, .. } = point {
+                *holders += 1;
+            }
+        });
         self.set(place, id, &mut held, amount);
         held
     }
@@ -85,16 +90,22 @@ impl Table {
     /// Takes an amount out again; the series stays.
     pub(super) fn release(&mut self, id: Id, held: Held) {
         self.shift(id, held.slot, held.amount, 0.0);
+        self.change(id, held.slot, |point, _| {
+            if let Point::Level { holders, .. } = point {
+                *holders = holders.saturating_sub(1);
+            }
+        });
     }
 
-    /// Takes an amount out again, and with it the series, unless that is shared.
+    /// Takes an amount out again, and with the last one the series.
     pub(super) fn remove(&mut self, id: Id, held: Held) {
+        self.release(id, held);
         let family = &mut self.families[id as usize];
-        if family.overflow == Some(held.slot) {
-            return self.release(id, held);
-        }
-        if let Some(series) = family.remove(held.slot) {
-            self.changed.push((id, held.slot));
+        let is_empty =
+            |series: &Series| !series.overflow && matches!(series.point, Point::Level { holders: 0, .. });
+        if family.series.get(&held.slot).is_some_and(is_empty)
+            && let Some(series) = family.remove(held.slot)
+        {
             self.gone.push_back(Gone { id, series, told: None });
             if self.gone.len() > MAX_GONE {
                 self.gone.pop_front();
@@ -104,7 +115,7 @@ impl Table {
 
     fn shift(&mut self, id: Id, slot: u32, old: f64, new: f64) {
         self.change(id, slot, |point, _| {
-            if let Point::Level(value) = point {
+            if let Point::Level { value, .. } = point {
                 // Exactly, where nobody else has a part in it.
                 *value = if *value == old { new } else { *value + (new - old) };
             }
