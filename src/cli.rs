@@ -1,7 +1,6 @@
 //! The command line. Each command has a file; what they share is here.
 
 mod adapter;
-mod amount;
 mod catalog;
 mod completions;
 mod config;
