@@ -47,19 +47,9 @@ pub fn record<'a>(logged: &'a Logged, context: &Context) -> Record<'a> {
         observed: event.observed,
         severity_number: severity(&event.severity),
         severity_text: event.severity.as_str().into(),
-<<<<<<< HEAD
         event_name: event_name(event).into(),
         body: one_line(&body::text(event)),
         attributes: attributes::of(event),
-=======
-        event_name: event.kind.as_str().into(),
-        body: String::new(),
-        attributes: vec![
-            ("watchpost.event.id".into(), crate::otel::Value::Text(event.id.to_string().into())),
-            ("watchpost.event.type".into(), crate::otel::Value::Text(event.kind.as_str().into())),
-            ("watchpost.event.seq".into(), crate::otel::Value::Int(event.seq as i64)),
-        ],
->>>>>>> main
         trace_id: context.trace_id,
         span_id: context.span_id,
         resource: Arc::clone(&context.resource),
