@@ -64,13 +64,13 @@ start() {
 stop() {
     runs "$1" || { rm -f "$dir/pids/$1"; return 0; }
     read -r pid since <"$dir/pids/$1"
-    kill -TERM -- "-$pid"
+    kill -s TERM -- "-$pid"
     tries=0
     while runs "$1" && [ "$tries" -lt 150 ]; do
         tries=$((tries + 1))
         sleep 0.2
     done
-    runs "$1" && kill -KILL -- "-$pid"
+    runs "$1" && kill -s KILL -- "-$pid"
     rm -f "$dir/pids/$1"
     echo "$1 ended"
 }

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod collector;
 pub(crate) mod daemon;
+pub(crate) mod documents;
 pub(crate) mod elasticsearch;
 pub(crate) mod events;
 pub(crate) mod fake;
@@ -16,5 +17,6 @@ pub(crate) mod promtool;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod session;
+pub(crate) mod standard;
 pub(crate) mod started;
 pub(crate) mod wait;
