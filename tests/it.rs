@@ -23,6 +23,7 @@ mod it {
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
+    mod kibana;
     mod nats_auth;
     mod otlp;
     mod otlp_delivery;

@@ -84,7 +84,7 @@ pub(crate) fn references(json: &Value) -> Vec<(&str, &str)> {
 }
 
 fn part<'a>(source: &'a Value, key: &str) -> &'a str {
-    source[key].as_str().expect("each names a type and a uid")
+    source[key].as_str().expect("each data source is named by type and uid")
 }
 
 /// The addresses that the fields of a panel link to.

@@ -27,3 +27,8 @@ fn filled(board: &Board, expr: &str) -> String {
     assert!(!expr.contains('$'), "{}: {expr}", board.name);
     expr
 }
+
+/// What a panel shows where something of that kind has happened: without the nought that else stands for it.
+pub(crate) fn without_nought(expr: &str) -> &str {
+    expr.strip_suffix(" or vector(0)").unwrap_or(expr)
+}
