@@ -127,12 +127,7 @@ async fn in_elasticsearch(connection: &Connection, query: &Query, most: usize) -
 }
 
 /// Reads on until there are enough.
-async fn over_log(
-    reader: &Reader,
-    expression: &Expression,
-    query: &Query,
-    most: usize,
-) -> Result<Vec<Hit>, Error> {
+async fn over_log(reader: &Reader, expression: &Expression, query: &Query, most: usize) -> Result<Vec<Hit>, Error> {
     let after = query.after.as_deref().map(|word| word.parse());
     let after = after.transpose().map_err(|_| Invalid::new("after", "", "a place in the log that a hit told"))?;
     let mut filter = Filter {

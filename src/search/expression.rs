@@ -115,7 +115,9 @@ fn leaf(leaf: UserInputLeaf) -> Result<Node, Invalid> {
             one(&field, |sort| Ok(Test::Between(end(sort, &lower, false)?, end(sort, &upper, true)?)))
         }
         UserInputLeaf::Set { .. } => Err(not_here("IN", "field:(one OR other)")),
-        UserInputLeaf::Regex { pattern, .. } => Err(not_here(&pattern, "no regular expression: `*` and `?` will do")),
+        UserInputLeaf::Regex { pattern, .. } => {
+            Err(not_here(&pattern, "no regular expression: `*` and `?` will do"))
+        }
         UserInputLeaf::Literal(literal) => self::literal(&literal),
     }
 }

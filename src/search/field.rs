@@ -60,8 +60,10 @@ fn unknown(name: &str) -> Invalid {
     let only_there = ["trace_id", "span_id"].contains(&name) || name.starts_with("resource.");
     let expected = match only_there {
         true => "a field of the event itself: what spans and services it belongs to is known in Elasticsearch",
-        false => "@timestamp, observed_timestamp, severity_text, severity_number, event_name, body.text, or an \
-                  attribute of TELEMETRY.md",
+        false => {
+            "@timestamp, observed_timestamp, severity_text, severity_number, event_name, body.text, or an \
+                  attribute of TELEMETRY.md"
+        }
     };
     Invalid::new("field", name, expected)
 }

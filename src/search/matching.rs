@@ -25,9 +25,9 @@ fn holds(node: &Node, document: &Document) -> bool {
             let enough = !must.is_empty() || should.is_empty() || should.iter().any(holds);
             enough && must.iter().all(holds) && !not.iter().any(holds)
         }
-        Node::Any(tests) => tests.iter().any(|(field, test)| {
-            document.values(&field.path).into_iter().any(|value| meets(field, test, value))
-        }),
+        Node::Any(tests) => tests
+            .iter()
+            .any(|(field, test)| document.values(&field.path).into_iter().any(|value| meets(field, test, value))),
     }
 }
 
@@ -35,7 +35,9 @@ fn meets(field: &Field, test: &Test, value: &Value) -> bool {
     match test {
         Test::Exists => true,
         Test::Is(text) => written(value) == *text,
-        Test::Like(wild) if field.sort == Sort::Text => words(&written(value)).iter().any(|word| wild.matches(word)),
+        Test::Like(wild) if field.sort == Sort::Text => {
+            words(&written(value)).iter().any(|word| wild.matches(word))
+        }
         Test::Like(wild) => wild.matches(&written(value)),
         Test::Phrase(phrase) => {
             let words = words(&written(value));
@@ -45,7 +47,9 @@ fn meets(field: &Field, test: &Test, value: &Value) -> bool {
         Test::Bool(truth) => value.as_bool() == Some(*truth),
         Test::Between(from, to) => {
             let number = match field.sort {
-                Sort::Time => value.as_str().and_then(|text| text.parse::<Timestamp>().ok()).map(|t| t.as_millis() as f64),
+                Sort::Time => {
+                    value.as_str().and_then(|text| text.parse::<Timestamp>().ok()).map(|t| t.as_millis() as f64)
+                }
                 _ => value.as_f64(),
             };
             number.is_some_and(|number| (*from, *to).contains(&number))

@@ -103,6 +103,9 @@ mod tests {
 
     #[test]
     fn words_are_unicodes() {
-        assert_eq!(words("Default/api crashed, exit code 143"), ["default", "api", "crashed", "exit", "code", "143"]);
+        assert_eq!(
+            words("Default/api crashed, exit code 143"),
+            ["default", "api", "crashed", "exit", "code", "143"]
+        );
     }
 }
