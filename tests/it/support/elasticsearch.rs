@@ -26,6 +26,7 @@ pub(crate) struct Server {
     dir: TempDir,
     port: u16,
     transport: u16,
+    extra: String,
 }
 
 /// The server that the tests of this binary share; each keeps to data of its own.
@@ -37,8 +38,14 @@ pub(crate) fn shared() -> &'static Server {
 impl Server {
     /// Starts one on a free port, with nothing in it.
     pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    /// Starts one with more in its configuration.
+    pub(crate) fn with(extra: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut server = Self { child: None, dir, port: free_port(), transport: free_port() };
+        let (port, transport) = (free_port(), free_port());
+        let mut server = Self { child: None, dir, port, transport, extra: extra.into() };
         server.lay_out();
         server.restart();
         server
@@ -56,6 +63,8 @@ impl Server {
 
     /// What a request answers: its status and its JSON.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        // One provider of TLS is wanted, though none is used.
+        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let method = method.parse().expect("a method");
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.url()));
         let request = match body {
@@ -83,6 +92,15 @@ impl Server {
         let mut documents: Vec<_> = hits.into_iter().map(one).collect();
         documents.sort_by(|one, other| one.0.cmp(&other.0));
         documents
+    }
+
+    /// Deletes a document of a data stream, as a person would: in the backing index that it is in.
+    pub(crate) async fn delete(&self, stream: &str, id: &str) {
+        let query = json!({"query": {"ids": {"values": [id]}}});
+        self.done("POST", &format!("/{stream}/_refresh"), None).await;
+        let found = self.done("POST", &format!("/{stream}/_search"), Some(query)).await;
+        let index = found["hits"]["hits"][0]["_index"].as_str().expect("it is there").to_owned();
+        self.done("DELETE", &format!("/{index}/_doc/{id}?refresh=true"), None).await;
     }
 
     /// Starts it on the ports that it had; answers once it is healthy.
@@ -124,14 +142,14 @@ impl Server {
     }
 
     fn configuration(&self) -> String {
-        let Self { port, transport, .. } = self;
+        let Self { port, transport, extra, .. } = self;
         let dir = self.dir.path().display();
         // The watermarks are off, as the disk of the machine is not the subject; nothing lifts a block by itself.
         format!(
             "cluster.name: test\ndiscovery.type: single-node\nxpack.security.enabled: false\n\
              http.host: 127.0.0.1\nhttp.port: {port}\ntransport.host: 127.0.0.1\ntransport.port: {transport}\n\
              path.data: {dir}/data\npath.logs: {dir}/logs\n\
-             cluster.routing.allocation.disk.threshold_enabled: false\ncluster.info.update.interval: 1d\n"
+             cluster.routing.allocation.disk.threshold_enabled: false\ncluster.info.update.interval: 1d\n{extra}\n"
         )
     }
 
