@@ -4,6 +4,7 @@
 //! it, with its place in its stream. What a sender wrote into `data` is kept as the bytes it wrote.
 
 mod draft;
+mod fields;
 pub mod id;
 pub mod input;
 pub mod process;
@@ -22,6 +23,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 pub use draft::{Draft, Invalid};
+pub use fields::Fields;
 pub use id::{Class, SenderId, StreamId};
 pub use input::Input;
 pub use severity::Severity;

@@ -4,6 +4,7 @@
 //! before it (the span that it belongs to, the service that a session gave), so a fold, [`track::Tracker`],
 //! goes along; it is the same at every replay, and so are the ids.
 
+pub mod body;
 pub mod document;
 pub mod ids;
 pub mod logs;
@@ -11,6 +12,7 @@ pub mod metrics;
 pub mod names;
 pub mod resource;
 pub mod span;
+mod time;
 pub mod track;
 pub mod value;
 pub mod wire;

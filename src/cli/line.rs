@@ -1,12 +1,11 @@
 //! An event as one line for people: `HH:MM:SS.mmm icon text`. Pure.
 
-mod session;
+mod icon;
 
-pub(super) use session::short;
-
-use crate::event::process::{ProcessData, Reason, ResourcesData, RestartedBy, kind};
-use crate::event::source::SourceData;
+use crate::event::process::kind;
 use crate::event::{Class, Event, Severity};
+use crate::otel::body;
+pub(super) use crate::otel::body::printable;
 
 /// How the time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub(super) fn line(event: &Event, clock: Clock, colour: bool) -> String {
 
 /// The line of a session's event where it is plain which session is meant.
 pub(super) fn line_of_one(event: &Event, clock: Clock, colour: bool) -> String {
-    write(event, &session::text(event), clock, colour)
+    write(event, &body::text(event), clock, colour)
 }
 
 fn write(event: &Event, text: &str, clock: Clock, colour: bool) -> String {
@@ -42,7 +41,7 @@ fn write(event: &Event, text: &str, clock: Clock, colour: bool) -> String {
 /// The icon of a type, and the code of its colour.
 fn icon(event: &Event) -> (char, &'static str) {
     if event.session.class() == Class::Session
-        && let Some(icon) = session::icon(event.kind.as_str())
+        && let Some(icon) = icon::of(event.kind.as_str())
     {
         return icon;
     }
@@ -64,101 +63,22 @@ fn icon(event: &Event) -> (char, &'static str) {
 }
 
 fn text(event: &Event) -> String {
-    let known = match event.session.class() {
-        Class::Process if event.kind.as_str() == kind::RESOURCES_SAMPLED => event.data.read().ok().map(sample),
-        Class::Process => event.data.read().ok().and_then(|data| process(event.kind.as_str(), &data)),
-        Class::Source => event.data.read().ok().and_then(|data| source(event.kind.as_str(), &data)),
-        Class::Session => Some(format!("{} {}", session::short(event.session.as_str()), session::text(event))),
-        _ => None,
-    };
-    known.unwrap_or_else(|| event.subject.to_string())
-}
-
-fn process(kind: &str, data: &ProcessData) -> Option<String> {
-    let state = &data.state;
-    let what = match kind {
-        kind::STARTED if data.initial => format!("runs already{}", pid(state.pid)),
-        kind::STARTED => format!("started{}", pid(state.pid)),
-        kind::STOPPED => format!("stopped{}", ending(data)),
-        kind::CRASHED => format!("crashed{}", ending(data)),
-        kind::RESTARTED => restarted(data),
-        kind::HEALTHY => "is healthy".into(),
-        kind::UNHEALTHY => "is unhealthy".into(),
-        kind::STATUS_CHANGED => match &data.previous_status {
-            Some(before) => format!("{before} → {}", state.status),
-            None => state.status.clone(),
-        },
-        _ => return None,
-    };
-    let inferred = if data.inferred { " (inferred)" } else { "" };
-    Some(format!("{}/{} {what}{inferred}", data.namespace, data.process))
-}
-
-fn sample(data: ResourcesData) -> String {
-    let of = if data.parts > 1 { format!(", part {} of {}", data.part, data.parts) } else { String::new() };
-    let (count, es) = (data.processes.len(), if data.processes.len() == 1 { "" } else { "es" });
-    format!("source {} sampled {count} process{es}{of}", data.source)
-}
-
-fn pid(pid: i64) -> String {
-    if pid > 0 { format!(", pid {pid}") } else { String::new() }
-}
-
-fn ending(data: &ProcessData) -> String {
-    let code = data.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
-    let reason = match data.reason {
-        None | Some(Reason::Exit) => "",
-        Some(Reason::Requested) => ", as asked",
-        Some(Reason::Unhealthy) => ", as its probe failed",
-        Some(Reason::LaunchError) => ", as it could not be launched",
-        Some(Reason::Removed) => ", as it was removed",
-        Some(Reason::Cancelled) => ", as its restart was called off",
-        Some(Reason::SupervisorRestarted) => ", as its supervisor ended",
-        Some(Reason::Ambiguous) => ", or was stopped",
-    };
-    code + reason
-}
-
-fn restarted(data: &ProcessData) -> String {
-    let by = match data.by {
-        Some(RestartedBy::Policy) => " by its policy",
-        Some(RestartedBy::Manual) => " by hand",
-        Some(RestartedBy::Watch) => " by a watch",
-        Some(RestartedBy::Reconfigured) => " with a new configuration",
-        None => "",
-    };
-    let count = data.restarts.filter(|count| *count > 0).map(|count| format!(", {count} so far"));
-    let unseen = data.unseen.filter(|unseen| *unseen > 0).map(|unseen| format!(", {unseen} of them unseen"));
-    format!("restarted{by}{}{}", count.unwrap_or_default(), unseen.unwrap_or_default())
-}
-
-fn source(kind: &str, data: &SourceData) -> Option<String> {
-    let error = data.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    match kind {
-        "source_down" => Some(format!("source {} is down after {} polls{error}", data.source, data.failed_polls)),
-        "source_up" => {
-            let seconds = data.down_ms.map(|ms| format!(" after {}.{} s", ms / 1000, ms % 1000 / 100));
-            Some(format!("source {} is up again{}", data.source, seconds.unwrap_or_default()))
-        }
-        _ => None,
+    match event.session.class() {
+        Class::Session => format!("{} {}", short(event.session.as_str()), body::text(event)),
+        _ => body::text(event),
     }
 }
 
-/// With every control character written out, so that no name can drive the terminal, nor turn the order of what
-/// stands beside it.
-pub(super) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let turns =
-            matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
+/// Which session an event is of, in short: of a UUIDv7 as much as tells sessions of different milliseconds apart.
+pub(super) fn short(session: &str) -> &str {
+    let uuid = uuid::Uuid::try_parse(session).is_ok_and(|id| id.get_version_num() == 7);
+    if uuid { session.get(..13).unwrap_or(session) } else { session }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::Workload;
     use crate::event::{Data, Kind, Origin, StreamId, Subject};
 
     const STATE: &str = r#""state":{"name":"api","namespace":"default","status":"Completed","is_ready":"-",
@@ -237,8 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn no_name_drives_the_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
-        assert_eq!(printable("a\u{202e}b\u{9b}é"), "a\\u{202e}b\\u{9b}é");
+    fn a_session_reads_as_a_story() {
+        let mut kinds = std::collections::BTreeSet::new();
+        let steps = Workload::default().steps().filter(|step| kinds.insert(step.kind));
+        let texts = steps.map(|step| body::text(&event("mine", step.kind, &step.data)) + "\n");
+        insta::assert_snapshot!(texts.collect::<String>());
     }
 }

@@ -1,10 +1,18 @@
 //! An event as a log record.
 
+mod attributes;
+mod fields;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Attribute, Context, Resource, SpanId, TraceId};
-use crate::event::{Logged, Timestamp};
+use super::{Attribute, Context, Resource, SpanId, TraceId, body};
+use crate::event::{Class, Event, Logged, Severity, Timestamp};
+
+/// The most characters of a body; what is longer is cut off there, as the attributes have it whole.
+const MAX_BODY_CHARS: usize = 1024;
 
 /// A log record: what an event is in OpenTelemetry's data model for logs.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +27,7 @@ pub struct Record<'a> {
     pub severity_text: Cow<'a, str>,
     /// What happened, with few different values: `process.started`, `session.level_started`.
     pub event_name: Cow<'a, str>,
-    /// What happened, in one line for a person.
+    /// What happened, in one line for a person, at most 1,024 characters.
     pub body: String,
     /// The rest, each name once.
     pub attributes: Vec<Attribute<'a>>,
@@ -37,13 +45,53 @@ pub fn record<'a>(logged: &'a Logged, context: &Context) -> Record<'a> {
     Record {
         time: event.ts,
         observed: event.observed,
-        severity_number: 9,
+        severity_number: severity(&event.severity),
         severity_text: event.severity.as_str().into(),
-        event_name: event.kind.as_str().into(),
-        body: String::new(),
-        attributes: vec![("watchpost.event.id".into(), crate::otel::Value::Text(event.id.to_string().into())), ("watchpost.event.type".into(), crate::otel::Value::Text(event.kind.as_str().into())), ("watchpost.event.seq".into(), crate::otel::Value::Int(event.seq as i64))],
+        event_name: event_name(event).into(),
+        body: one_line(&body::text(event)),
+        attributes: attributes::of(event),
         trace_id: context.trace_id,
         span_id: context.span_id,
         resource: Arc::clone(&context.resource),
     }
+}
+
+/// The severity number of OpenTelemetry; a sender's own word ranks with `info`.
+pub fn severity(severity: &Severity) -> u8 {
+    match severity {
+        Severity::Debug => 5,
+        Severity::Info | Severity::Other(_) => 9,
+        Severity::Warning => 13,
+        Severity::Error => 17,
+    }
+}
+
+fn event_name(event: &Event) -> String {
+    let kind = event.kind.as_str();
+    match event.session.class() {
+        Class::Process => format!("process.{kind}"),
+        Class::Source => format!("source.{kind}"),
+        Class::Session => format!("session.{kind}"),
+        Class::Observer => format!("observer.{kind}"),
+        Class::Hub => {
+            hub(event).unwrap_or_else(|| format!("{}.{kind}", event.session.as_str().replacen('-', ".", 1)))
+        }
+    }
+}
+
+/// `hub.<domain>.<action>` of `hub.<id>.<domain>[.<action>…]`, whose id would be a name of its own for every hub.
+fn hub(event: &Event) -> Option<String> {
+    let (_, rest) = event.subject.as_str().strip_prefix("hub.")?.split_once('.')?;
+    let action = if rest.contains('.') { "" } else { ".event" };
+    Some(format!("hub.{rest}{action}"))
+}
+
+fn one_line(text: &str) -> String {
+    let Some((end, _)) = text.char_indices().nth(MAX_BODY_CHARS - 1) else {
+        return body::printable(text);
+    };
+    let whole = body::printable(&text[..end]);
+    let mut head: String = whole.chars().take(MAX_BODY_CHARS - 1).collect();
+    head.push('…');
+    head
 }

@@ -9,6 +9,9 @@ mod spans;
 
 pub use attributes::*;
 
+/// What stands before the name of a field of the payload that has none of its own: see [`DATA_FIELD`].
+pub const DATA_PREFIX: &str = "watchpost.data.";
+
 /// What a name names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Value, names};
+
 /// What is observed, by the attributes `service.name`, `service.namespace` and `service.instance.id`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Resource {
@@ -13,4 +15,18 @@ pub struct Resource {
     pub service_namespace: Option<Cow<'static, str>>,
     /// A process's source and replica: `main/web-0`.
     pub service_instance_id: Option<Cow<'static, str>>,
+}
+
+impl Resource {
+    /// What is known of it, as attributes in a fixed order.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'static str, Value<'_>)> {
+        [
+            Some((names::SERVICE_NAME, &*self.service_name)),
+            self.service_namespace.as_deref().map(|namespace| (names::SERVICE_NAMESPACE, namespace)),
+            self.service_instance_id.as_deref().map(|id| (names::SERVICE_INSTANCE_ID, id)),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name, value.into()))
+    }
 }

@@ -50,7 +50,8 @@ fn uids_titles_and_ids_are_unique() {
         let ids: BTreeSet<u64> = board.panels().iter().filter_map(|panel| panel["id"].as_u64()).collect();
         assert_eq!(ids.len(), board.panels().len(), "{}", board.name);
         for panel in board.panels() {
-            let refs: BTreeSet<&str> = board::targets(panel).filter_map(|target| target["refId"].as_str()).collect();
+            let refs: BTreeSet<&str> =
+                board::targets(panel).filter_map(|target| target["refId"].as_str()).collect();
             assert_eq!(refs.len(), board::targets(panel).count(), "{}: {}", board.name, panel["title"]);
         }
     }
@@ -101,7 +102,11 @@ fn data_sources_are_variables_that_begin_with_a_provisioned_one() {
             let what = format!("{}: {kind} {uid}", board.name);
             let name = uid.strip_prefix("${").and_then(|name| name.strip_suffix('}')).expect(&what);
             let variable = board.variable(name).expect(&what);
-            assert_eq!((&variable["type"], &variable["query"]), (&"datasource".into(), &Value::from(kind)), "{what}");
+            assert_eq!(
+                (&variable["type"], &variable["query"]),
+                (&"datasource".into(), &Value::from(kind)),
+                "{what}"
+            );
             let first = variable["current"]["value"].as_str().expect(&what);
             assert_eq!(provisioned.get(first).map(String::as_str), variable["query"].as_str(), "{what}");
         }
@@ -115,7 +120,8 @@ fn data_sources_are_variables_that_begin_with_a_provisioned_one() {
 fn every_variable_is_used_and_every_one_that_is_used_is_there() {
     for board in boards() {
         let used = board.used_variables();
-        let there: BTreeSet<String> = board.variables().filter_map(|one| one["name"].as_str().map(Into::into)).collect();
+        let there: BTreeSet<String> =
+            board.variables().filter_map(|one| one["name"].as_str().map(Into::into)).collect();
         // Each board can open a trace or a log, as a person may add a panel that does.
         let always = ["datasource", "tempo", "elasticsearch"].map(String::from);
         let unused: Vec<_> = there.difference(&used).filter(|name| !always.contains(name)).collect();
@@ -146,10 +152,14 @@ fn the_table_of_sessions_opens_the_trace_and_the_logs() {
     let boards = boards();
     let sessions = boards.iter().find(|board| board.json["uid"] == "watchpost-sessions").expect("it is there");
     let panels = sessions.panels();
-    let table = panels.iter().find(|panel| panel["title"] == "Sessions" && panel["type"] == "table").expect("a table");
+    let table =
+        panels.iter().find(|panel| panel["title"] == "Sessions" && panel["type"] == "table").expect("a table");
     let links: Vec<String> = board::links(table).map(|url| board::decoded(&url)).collect();
     let opens = |what: &[&str]| links.iter().any(|link| what.iter().all(|part| link.contains(part)));
-    assert!(opens(&["/explore?", "${tempo}", r#""queryType":"traceql""#, r#""query":"${__value.raw}""#]), "{links:?}");
+    assert!(
+        opens(&["/explore?", "${tempo}", r#""queryType":"traceql""#, r#""query":"${__value.raw}""#]),
+        "{links:?}"
+    );
     assert!(opens(&["/explore?", "${elasticsearch}", r#"attributes.session.id:\"${__value.raw}\""#]), "{links:?}");
     let columns = &table["transformations"].to_string();
     for column in ["trace_id", "attributes.session.id", "attributes.watchpost.session.status"] {

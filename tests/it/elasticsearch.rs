@@ -180,7 +180,10 @@ async fn a_mapping_conflict_is_refused_with_its_reason_and_goes_once_it_is_mende
     server.done("DELETE", &format!("/{}", backing(server, &stream(9)).await), None).await;
     let letter = Again { logged: batch[1].clone(), sent: refused.sent.clone() };
     assert_eq!(sink.send_again(&[letter]).await, all(1));
-    assert_eq!(server.documents(&stream(9)).await, [(kept["id"].as_str().expect("an id").into(), kept["document"].clone())]);
+    assert_eq!(
+        server.documents(&stream(9)).await,
+        [(kept["id"].as_str().expect("an id").into(), kept["document"].clone())]
+    );
 }
 
 /// The first backing index of a data stream that has more than one by now: the write index cannot be deleted.

@@ -10,7 +10,6 @@ use super::pages::Pages;
 use super::view::whole::whole;
 use super::watching::{Present, Watching};
 use crate::api::events::Row;
-use crate::cli::amount::things;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::out::Out;
 use crate::cli::reach;
@@ -18,6 +17,7 @@ use crate::cli::styled::{Line, Style};
 use crate::client::sessions::Shown;
 use crate::config::Environment;
 use crate::event::Timestamp;
+use crate::otel::body::amount::things;
 use crate::state::session::rates;
 
 /// The longest pause between two events.

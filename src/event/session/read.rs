@@ -1,15 +1,14 @@
 //! Reading a payload whose sender nobody vouches for.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::de::value::MapDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Error, Value};
 
 use super::Text;
+use crate::event::Fields;
 
 /// A payload as far as it could be read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,9 +44,12 @@ pub fn read<'a, T: Deserialize<'a> + Default>(data: &'a str) -> Read<T> {
 
 /// The slow path: each field is tried by itself, then those that are right are read together.
 fn by_field<'a, T: Deserialize<'a> + Default>(data: &'a str) -> Read<T> {
-    let Ok(Fields(mut fields)) = serde_json::from_str::<Fields<'a>>(data) else {
+    let Ok(Fields(found)) = serde_json::from_str::<Fields<'a>>(data) else {
         return Read { value: T::default(), wrong: vec!["data".into()] };
     };
+    // The last one of each name; a name that is no Unicode text is nobody's field.
+    let named = |(name, value): (&'a RawValue, &'a RawValue)| Some((serde_json::from_str(name.get()).ok()?, value));
+    let mut fields: BTreeMap<Text<'a>, &'a RawValue> = found.into_iter().filter_map(named).collect();
     // What is null is as good as missing.
     fields.retain(|_, value| value.get() != "null");
     if fields.contains_key(&Text::from("error.type")) {
@@ -62,30 +64,6 @@ fn by_field<'a, T: Deserialize<'a> + Default>(data: &'a str) -> Read<T> {
         right
     });
     Read { value: together(fields.iter()).unwrap_or_default(), wrong }
-}
-
-/// The fields of an object as they stand in its text, the last one of each name; a name that is no Unicode text
-/// is nobody's field.
-struct Fields<'a>(BTreeMap<Text<'a>, &'a RawValue>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                    fields.extend(serde_json::from_str(name.get()).ok().map(|name: Text<'de>| (name, value)));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
 }
 
 /// Reads fields as the object that they make up.

@@ -55,7 +55,8 @@ impl Board {
     /// The names of variables that stand anywhere in there, Grafana's own left out.
     pub(crate) fn used_variables(&self) -> BTreeSet<String> {
         let parts = self.text.split('$').skip(1).map(|part| part.strip_prefix('{').unwrap_or(part));
-        let name = |part: &str| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().map(String::from);
+        let name =
+            |part: &str| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().map(String::from);
         let names = parts.filter_map(name).filter(|name| !name.is_empty());
         names.filter(|name| !BUILT_IN.contains(&name.as_str())).collect()
     }
@@ -79,8 +80,11 @@ fn walk(value: &Value) -> Vec<&Value> {
 /// The type and the uid of every data source that is named.
 pub(crate) fn references(json: &Value) -> Vec<(&str, &str)> {
     let named = walk(json).into_iter().filter_map(|value| value.get("datasource"));
-    let part = |source: &'_ Value, key: &str| source[key].as_str().expect("each names a type and a uid");
     named.map(|source| (part(source, "type"), part(source, "uid"))).collect()
+}
+
+fn part<'a>(source: &'a Value, key: &str) -> &'a str {
+    source[key].as_str().expect("each names a type and a uid")
 }
 
 /// The addresses that the fields of a panel link to.
@@ -90,7 +94,9 @@ pub(crate) fn links(panel: &Value) -> impl Iterator<Item = String> {
 
 /// An address without its percent signs.
 pub(crate) fn decoded(url: &str) -> String {
-    form_urlencoded::parse(url.replace('&', "%26").as_bytes()).map(|(key, value)| format!("{key}={value}")).collect()
+    form_urlencoded::parse(url.replace('&', "%26").as_bytes())
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect()
 }
 
 fn data_sources() -> String {

@@ -35,7 +35,10 @@ fn write(value: &Value, depth: usize, column: usize, out: &mut String) {
         }
         Value::Object(values) if !values.is_empty() => {
             out.push('{');
-            values.iter().enumerate().for_each(|(n, (key, value))| part(out, n, &format!("{}: ", Value::from(key.as_str())), value));
+            values
+                .iter()
+                .enumerate()
+                .for_each(|(n, (key, value))| part(out, n, &format!("{}: ", Value::from(key.as_str())), value));
             out.push_str(&format!("\n{}}}", "  ".repeat(depth)));
         }
         _ => out.push_str(&line),
@@ -47,7 +50,8 @@ fn inline(value: &Value) -> String {
         Value::Array(values) => format!("[{}]", values.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(values) if values.is_empty() => "{}".into(),
         Value::Object(values) => {
-            let entry = |(key, value): (&String, &Value)| format!("{}: {}", Value::from(key.as_str()), inline(value));
+            let entry =
+                |(key, value): (&String, &Value)| format!("{}: {}", Value::from(key.as_str()), inline(value));
             format!("{{{}}}", values.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),

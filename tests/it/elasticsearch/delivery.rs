@@ -47,7 +47,8 @@ async fn a_server_that_is_killed_and_comes_back_has_every_event_once() {
 
     let log = Log::on(Store::memory());
     let shutdown = CancellationToken::new();
-    let settings = config::Elasticsearch { batch_documents: 50, timeout: Duration::from_secs(5), ..server.settings() };
+    let settings =
+        config::Elasticsearch { batch_documents: 50, timeout: Duration::from_secs(5), ..server.settings() };
     let handle = deliver(&log.store, settings, &shutdown);
     emit(&log, 0, 300).await;
     drained(&log, &handle).await;

@@ -15,7 +15,11 @@ async fn the_same_setup_again_changes_nothing_and_says_that_nothing_is_deleted_h
     let server = server().await;
     let connection = Connection::new(&server.settings()).expect("settings");
     let first = setup(&connection, 90 * DAY).await.expect("set up");
-    assert_eq!((first.retention_by, first.retention_days), (Kept::Forever, None), "the bare server has no policies");
+    assert_eq!(
+        (first.retention_by, first.retention_days),
+        (Kept::Forever, None),
+        "the bare server has no policies"
+    );
     let template = || server.done("GET", "/_index_template/watchpost", None);
     let before = template().await;
     assert_eq!(setup(&connection, 90 * DAY).await, Ok(first));

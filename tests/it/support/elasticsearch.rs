@@ -163,7 +163,10 @@ impl Server {
         }
         let log = fs::File::create(dir.join("said")).expect("a file");
         command.arg(dir.join("home/bin/elasticsearch"));
-        command.env("ES_PATH_CONF", dir.join("config")).env("ES_TMPDIR", dir.join("tmp")).env("HOME", dir.join("tmp"));
+        command
+            .env("ES_PATH_CONF", dir.join("config"))
+            .env("ES_TMPDIR", dir.join("tmp"))
+            .env("HOME", dir.join("tmp"));
         command.env("ES_JAVA_HOME", java()).env("ES_JAVA_OPTS", "-Xms512m -Xmx512m");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
         command.process_group(0);

@@ -1,7 +1,7 @@
 //! What differs between two sessions. Pure.
 
-use crate::cli::amount::{count, took};
 use crate::cli::styled::{Line, Style};
+use crate::otel::body::amount::{count, took};
 use crate::state::session::{Change, Diff, Totals};
 use crate::store::SessionInfo;
 

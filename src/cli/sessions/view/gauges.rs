@@ -3,8 +3,8 @@
 use super::Fate;
 use super::bar::progress;
 use super::waterfall::Room;
-use crate::cli::amount::{count, things};
 use crate::cli::styled::{Line, Style};
+use crate::otel::body::amount::{count, things};
 
 /// How far a level has come.
 #[derive(Debug, Clone, PartialEq, Eq)]

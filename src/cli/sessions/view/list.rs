@@ -1,10 +1,10 @@
 //! The list of sessions. Pure.
 
 use super::{Fate, word};
-use crate::cli::amount::{count, took};
 use crate::cli::line::short;
 use crate::cli::styled::{Line, Style};
 use crate::event::Timestamp;
+use crate::otel::body::amount::{count, took};
 use crate::store::SessionInfo;
 
 /// The columns of a status with its mark.

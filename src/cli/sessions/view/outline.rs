@@ -2,8 +2,8 @@
 
 use super::Fate;
 use super::tree::{Row, Span, Tree};
-use crate::cli::amount::took;
 use crate::cli::styled::{Line, Style};
+use crate::otel::body::amount::took;
 
 /// The most columns of a name.
 const NAME: usize = 60;

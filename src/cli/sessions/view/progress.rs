@@ -2,8 +2,8 @@
 
 use super::gauges::Gauge;
 use super::{Fate, spans};
-use crate::cli::amount::{count, things, took};
 use crate::cli::styled::{Line, Style};
+use crate::otel::body::amount::{count, things, took};
 use crate::state::session::{Rates, Status, View};
 
 /// Its levels, plan by plan; they are named by their plan where there are several.

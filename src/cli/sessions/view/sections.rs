@@ -1,8 +1,8 @@
 //! The sections below the tree of a session: failures, calls, the queue, files. Pure.
 
 use super::whole::took_u;
-use crate::cli::amount::{count, things};
 use crate::cli::styled::{Line, Style};
+use crate::otel::body::amount::{count, things};
 use crate::state::session::{Calls, Tally, View};
 
 /// The most failures that are told.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Fate;
 use super::calls::{Call, Calls};
 use super::tree::Span;
-use crate::cli::amount::{count, took};
 use crate::event::Timestamp;
+use crate::otel::body::amount::{count, took};
 use crate::state::session::{Counts, Level, LevelView, NodeStatus, NodeView, Plan, PlanStatus, Status, View};
 
 /// The spans in the order of a tree: the session, its plans, their levels, the nodes, and below each node the calls

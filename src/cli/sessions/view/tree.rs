@@ -1,8 +1,8 @@
 //! The parts of a session as a tree. Pure.
 
 use super::Fate;
-use crate::cli::amount::count;
 use crate::cli::styled::{Line, Style};
+use crate::otel::body::amount::count;
 
 /// A part of a session: a stretch of time.
 #[derive(Debug, Clone, PartialEq, Eq)]

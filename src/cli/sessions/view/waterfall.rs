@@ -3,8 +3,8 @@
 use super::Fate;
 use super::bar::stretch;
 use super::tree::{Row, Span, Tree};
-use crate::cli::amount::took;
 use crate::cli::styled::Line;
+use crate::otel::body::amount::took;
 
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

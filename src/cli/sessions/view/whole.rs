@@ -6,9 +6,9 @@ use super::outline::outline;
 use super::sections::{failures, files, oddities, provider, queue};
 use super::spans::spans;
 use super::{Fate, word};
-use crate::cli::amount::{things, took};
 use crate::cli::styled::{Line, Style};
 use crate::event::Timestamp;
+use crate::otel::body::amount::{things, took};
 use crate::state::session::{NodeView, Rates, View};
 use crate::store::SessionInfo;
 

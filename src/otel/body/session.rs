@@ -6,43 +6,12 @@ mod requests;
 use generation::{level, plan};
 use requests::{files, request};
 
-use crate::cli::amount::{count, took};
-use crate::event::Event;
+use super::amount::{count, took};
+use super::unknown;
 use crate::event::session::{self as payload, Text, kind, read};
 
-/// The most characters of the payload of a type that is not known.
-const UNKNOWN: usize = 200;
-
-/// The icon of a type of the catalog, and the code of its colour.
-pub(super) fn icon(kind: &str) -> Option<(char, &'static str)> {
-    Some(match kind {
-        kind::SESSION_STARTED | kind::GENERATION_STARTED | kind::LEVEL_STARTED => ('▶', "32"),
-        kind::LEVEL_COMPLETED | kind::GENERATION_COMPLETED | kind::SCAN_COMPLETED => ('■', "32"),
-        kind::NODE_GENERATION_COMPLETED | kind::PROVIDER_RESPONSE_RECEIVED | kind::DESCENDANT_CHECK_PASSED => {
-            ('✔', "32")
-        }
-        kind::NODE_GENERATION_FAILED | kind::GENERATION_FAILED | kind::PROVIDER_REQUEST_FAILED => ('✖', "31"),
-        kind::INGEST_FAILED => ('✖', "31"),
-        kind::PROVIDER_REQUEST_RETRYING | kind::SESSION_RESUMED => ('↻', "36"),
-        kind::SESSION_INTERRUPTED | kind::DESCENDANT_CHECK_FAILED => ('!', "33"),
-        kind::NODE_SKIPPED | kind::REQUEST_DEDUPLICATED => ('–', "90"),
-        kind::QUEUE_STATS | kind::SCAN_PROGRESS => ('·', "90"),
-        _ => return None,
-    })
-}
-
-/// Which session an event is of, in short: of a UUIDv7 as much as tells sessions of different milliseconds apart.
-pub(in crate::cli) fn short(session: &str) -> &str {
-    let uuid = uuid::Uuid::try_parse(session).is_ok_and(|id| id.get_version_num() == 7);
-    if uuid { session.get(..13).unwrap_or(session) } else { session }
-}
-
 /// What happened.
-pub(super) fn text(event: &Event) -> String {
-    told(event.kind.as_str(), event.data.get())
-}
-
-fn told(kind: &str, data: &str) -> String {
+pub(super) fn told(kind: &str, data: &str) -> String {
     let known = lifecycle(kind, data).or_else(|| plan(kind, data)).or_else(|| level(kind, data));
     let known = known.or_else(|| request(kind, data)).or_else(|| files(kind, data));
     known.unwrap_or_else(|| unknown(kind, data))
@@ -87,14 +56,6 @@ fn lifecycle(kind: &str, data: &str) -> Option<String> {
     })
 }
 
-fn unknown(kind: &str, data: &str) -> String {
-    let mut head: String = data.chars().take(UNKNOWN).collect();
-    if head.len() < data.len() {
-        head.push('…');
-    }
-    format!("{kind} {head}")
-}
-
 fn or<'a>(text: &'a Option<Text<'_>>, other: &'a str) -> &'a str {
     text.as_deref().unwrap_or(other)
 }
@@ -117,8 +78,8 @@ fn ms_took(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::UNKNOWN;
     use super::*;
-    use crate::demo::Workload;
     use crate::event::session::types;
 
     #[test]
@@ -128,13 +89,6 @@ mod tests {
         for kind in types() {
             assert!(!told(kind.name, "{}").starts_with(kind.name), "{}", kind.name);
         }
-    }
-
-    #[test]
-    fn a_session_reads_as_a_story() {
-        let mut kinds = std::collections::BTreeSet::new();
-        let steps = Workload::default().steps().filter(|step| kinds.insert(step.kind));
-        insta::assert_snapshot!(steps.map(|step| told(step.kind, &step.data) + "\n").collect::<String>());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What events of the queue, of providers and of files say. Pure.
 
 use super::{because, ms_took, node, number, or};
-use crate::cli::amount::{count, things, took};
 use crate::event::session::{self as payload, Text, kind, read};
+use crate::otel::body::amount::{count, things, took};
 
 /// The queue, and calls of providers.
 pub(super) fn request(kind: &str, data: &str) -> Option<String> {

@@ -1,8 +1,8 @@
 //! What events of plans, levels and nodes say. Pure.
 
 use super::{because, ms_took, node, number, or};
-use crate::cli::amount::{count, things};
 use crate::event::session::{self as payload, Text, kind, read};
+use crate::otel::body::amount::{count, things};
 
 /// Plans, and the checks before them.
 pub(super) fn plan(kind: &str, data: &str) -> Option<String> {

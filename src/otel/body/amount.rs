@@ -1,7 +1,7 @@
 //! Amounts as people read them. Pure.
 
 /// A length of time, in the two greatest units that it has.
-pub(super) fn took(ms: i64) -> String {
+pub fn took(ms: i64) -> String {
     let ms = ms.max(0);
     let seconds = ms / 1000;
     match seconds {
@@ -14,7 +14,7 @@ pub(super) fn took(ms: i64) -> String {
 }
 
 /// A count, its thousands apart.
-pub(super) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -27,7 +27,7 @@ pub(super) fn count(n: u64) -> String {
 }
 
 /// A count of things: `1 node`, `2 nodes`.
-pub(super) fn things(n: u64, thing: &str) -> String {
+pub fn things(n: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
