@@ -24,6 +24,7 @@ mod it {
     mod jetstream;
     mod jetstream_sessions;
     mod nats_auth;
+    mod otlp_metrics;
     mod playback;
     mod readme;
     mod readme_sessions;
