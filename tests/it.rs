@@ -27,6 +27,7 @@ mod it {
     mod nats_auth;
     mod otlp;
     mod otlp_delivery;
+    mod otlp_metrics;
     mod playback;
     mod readme;
     mod readme_sessions;
