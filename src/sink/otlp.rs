@@ -7,4 +7,3 @@ mod http;
 
 pub use answer::{Answer, Fail};
 pub use channel::{Channel, Invalid, Signal};
-pub(crate) use grpc::way;
