@@ -7,6 +7,7 @@
 pub mod document;
 pub mod ids;
 pub mod logs;
+pub mod metrics;
 pub mod names;
 pub mod resource;
 pub mod span;

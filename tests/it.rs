@@ -6,6 +6,7 @@
 mod it {
     mod support;
 
+    mod alerts;
     mod api;
     mod api_sessions;
     mod arrows;
@@ -14,9 +15,11 @@ mod it {
     mod collector;
     mod consumer;
     mod daemon;
+    mod dashboards;
     mod dead_letters;
     mod delivery;
     mod demo;
+    mod elasticsearch;
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
@@ -41,6 +44,7 @@ mod it {
     mod source;
     mod source_faults;
     mod spool;
+    mod stack;
     mod store;
     mod tests_readme;
     mod trimming;

@@ -41,7 +41,11 @@ pub fn record<'a>(logged: &'a Logged, context: &Context) -> Record<'a> {
         severity_text: event.severity.as_str().into(),
         event_name: event.kind.as_str().into(),
         body: String::new(),
-        attributes: Vec::new(),
+        attributes: vec![
+            ("watchpost.event.id".into(), crate::otel::Value::Text(event.id.to_string().into())),
+            ("watchpost.event.type".into(), crate::otel::Value::Text(event.kind.as_str().into())),
+            ("watchpost.event.seq".into(), crate::otel::Value::Int(event.seq as i64)),
+        ],
         trace_id: context.trace_id,
         span_id: context.span_id,
         resource: Arc::clone(&context.resource),

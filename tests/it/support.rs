@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod collector;
 pub(crate) mod daemon;
+pub(crate) mod elasticsearch;
 pub(crate) mod events;
 pub(crate) mod fake;
 pub(crate) mod history;
@@ -11,6 +12,7 @@ pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
 pub(crate) mod prometheus;
+pub(crate) mod promtool;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod session;

@@ -38,7 +38,7 @@ impl Client {
             // A redirect would carry the headers, and with them the secrets, somewhere else.
             .redirect(Policy::none())
             .no_proxy()
-            .tls_backend_preconfigured(config(tls)?);
+            .use_preconfigured_tls(config(tls)?);
         let http = builder.build().map_err(|error| Invalid::new("endpoint", &error))?;
         Ok(Self { http, url, headers: headers(settings)?, compression: settings.compression })
     }
