@@ -5,6 +5,7 @@ pub(crate) mod collector;
 pub(crate) mod daemon;
 pub(crate) mod elasticsearch;
 pub(crate) mod events;
+pub(crate) mod exposition;
 pub(crate) mod fake;
 pub(crate) mod history;
 pub(crate) mod http;
