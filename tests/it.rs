@@ -51,6 +51,7 @@ mod it {
     mod spool;
     mod stack;
     mod store;
+    mod telemetry;
     mod tests_readme;
     mod trimming;
     mod watch;
