@@ -23,7 +23,7 @@ mod health;
 mod processes;
 mod server;
 pub mod sessions;
-mod sinks;
+pub mod sinks;
 mod sse;
 
 use std::io;
@@ -126,6 +126,7 @@ fn router(shared: Shared) -> Router {
         .route("/api/events/{id}", get(events::show))
         .route("/api/processes", get(processes::list))
         .route("/api/sinks", get(sinks::list))
+        .route("/api/sinks/{name}/reset", post(sinks::reset))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/retry", post(dead_letters::retry_all))
         .route("/api/dead-letters/stats", get(dead_letters::stats))

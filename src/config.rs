@@ -83,7 +83,8 @@ pub fn load(sources: &Sources<'_>) -> Result<(Settings, Vec<String>), Mistakes> 
         root.lay(flag.path, &flag.word, &Place::Flag(flag.name), &mut mistakes);
     }
     let settings = build::settings(&root, sources.environment, &mut mistakes);
-    mistakes.sort_by(|one, other| one.place.cmp(&other.place));
+    mistakes.sort_by(|one, other| (&one.place, &one.key).cmp(&(&other.place, &other.key)));
+    mistakes.dedup();
     match mistakes.is_empty() {
         true => Ok((settings, environment::unknown(sources.environment))),
         false => Err(Mistakes(mistakes)),

@@ -64,6 +64,9 @@ pub struct DeadLetter {
     pub event: Event,
     /// What the destination said, or why it was late.
     pub reason: String,
+    /// What was sent, where the sink cannot make it again from the event alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
     /// When it was given up, the last time.
     pub time: Timestamp,
     /// How often it was refused.
@@ -297,6 +300,7 @@ pub fn late(draft: &Draft, observed: Timestamp) -> DeadLetter {
         offset: None,
         event,
         reason,
+        sent: None,
         time: observed,
         attempts: 1,
         retrying: false,

@@ -8,6 +8,8 @@
 mod breaker;
 mod cursor;
 mod page;
+mod remember;
+mod reset;
 mod retry;
 mod status;
 mod wait;
@@ -25,6 +27,8 @@ use uuid::Uuid;
 
 use self::breaker::Breaker;
 use self::page::{Page, Pages};
+use self::remember::Saved;
+use self::reset::Resets;
 use crate::backoff::Backoff;
 use crate::dead_letter::{self, DeadLetter};
 use crate::event::{Logged, Offset, Timestamp};
@@ -33,6 +37,7 @@ use crate::store::{self, Store, Write};
 
 pub use breaker::Circuit;
 pub use cursor::release_others;
+pub use reset::{From, Reset, reset, reset_running};
 pub use status::{Failure, Handle, State, Status, at_rest};
 
 /// So many letters, at most, are written in one go: with events of 64 KiB, 2 MiB.
@@ -43,6 +48,8 @@ const LETTERS: usize = 32;
 pub struct Settings {
     /// Whether pruning waits for this sink.
     pub required: bool,
+    /// Whether a person may have everything sent again ([`Handle::reset`]).
+    pub resettable: bool,
     /// A call of the sink is given up after this.
     pub call_timeout: Duration,
     /// The first wait after an error is at most this.
@@ -65,6 +72,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             required: true,
+            resettable: false,
             call_timeout: Duration::from_secs(60),
             backoff_first: Duration::from_millis(100),
             backoff_most: Duration::from_secs(30),
@@ -85,6 +93,8 @@ pub struct Delivery<S> {
     settings: Settings,
     pages: Pages,
     cursor: Option<Cursor>,
+    remembered: Saved,
+    resets: Resets,
     /// The first event that waits for a destination that is away, once it was looked for.
     waits_at: Option<Offset>,
     /// Whether the sink was resumed since its last error.
@@ -119,13 +129,21 @@ impl<S: Sink> Delivery<S> {
         let name: Arc<str> = name.into();
         let (status, watched) = watch::channel(Status::new(Arc::clone(&name), settings.required));
         let nudge = Arc::new(Notify::new());
-        let handle = Handle { store: store.clone(), status: watched, nudge: Arc::clone(&nudge) };
+        let resets = Resets::default();
+        let handle = Handle {
+            store: store.clone(),
+            status: watched,
+            nudge: Arc::clone(&nudge),
+            resets: settings.resettable.then(|| resets.clone()),
+        };
         let delivery = Self {
             name,
             sink,
             pages: Pages::new(store.clone()),
             store,
             cursor: None,
+            remembered: Saved::default(),
+            resets,
             waits_at: None,
             ready: false,
             backoff: Backoff::new(settings.backoff_first, settings.backoff_most),
@@ -159,9 +177,12 @@ impl<S: Sink> Delivery<S> {
         self.breaker.try_again();
         let cursor = match self.cursor.take() {
             Some(cursor) => cursor,
-            None => cursor::load(&self.store, &self.name, self.settings.required)?,
+            None => cursor::load(&self.store, &self.name, &self.settings)?,
         };
-        self.cursor = Some(cursor.clone());
+        self.cursor = Some(cursor);
+        self.take_reset()?;
+        self.bring_up().await?;
+        let cursor = self.cursor.clone().unwrap_or_default();
         if !self.ready
             && let Err(stuck) = self.resume(cursor).await
         {
@@ -196,12 +217,15 @@ impl<S: Sink> Delivery<S> {
         }
         if resumed != at {
             // Durably: a mark made now is what a crash in the middle of the first batch is healed by.
-            self.store.put_durable(&[cursor::write(&self.name, &resumed, self.settings.required)])?;
+            self.store.put_durable(&[cursor::write(&self.name, &resumed, &self.settings)])?;
+        }
+        if resumed.offset != at.offset {
+            self.remembered.lost();
         }
         self.cursor = Some(resumed);
         self.ready = true;
         self.looked = None;
-        Ok(())
+        self.bring_up().await
     }
 
     /// Moves the cursor over what does not go to a destination that is away, up to the first event that does:
@@ -225,6 +249,9 @@ impl<S: Sink> Delivery<S> {
     /// Delivers a page, in as many calls as it takes.
     async fn deliver(&mut self, page: &Page) -> Result<(), Stuck> {
         let mut rest = page.events.as_slice();
+        if !rest.is_empty() {
+            self.remembered.ahead();
+        }
         while !rest.is_empty() {
             if self.shutdown.is_cancelled() {
                 return Ok(());
@@ -251,16 +278,20 @@ impl<S: Sink> Delivery<S> {
             let mark = self.cursor.take().unwrap_or_default().mark;
             self.save(Cursor { offset: page.end, mark })?;
         }
+        self.remember()?;
         Ok(())
     }
 
     async fn send(&mut self, batch: &[Logged]) -> Sent {
-        let mut sent = match timeout(self.settings.call_timeout, self.sink.send(batch)).await {
-            Ok(sent) => sent,
-            Err(_) => Sent { error: Some(self.timed_out()), ..Sent::default() },
-        };
+        let call = timeout(self.settings.call_timeout, self.sink.send(batch));
+        let sent = call.await.unwrap_or_else(|_| Sent { error: Some(self.timed_out()), ..Sent::default() });
+        self.checked(sent, batch.len())
+    }
+
+    /// What a sink answered to so many events, as far as it can be true.
+    fn checked(&mut self, mut sent: Sent, events: usize) -> Sent {
         self.ready = sent.error.is_none();
-        sent.settled = sent.settled.min(batch.len());
+        sent.settled = sent.settled.min(events);
         sent.refused.retain(|refused| refused.index < sent.settled);
         sent
     }
@@ -278,7 +309,7 @@ impl<S: Sink> Delivery<S> {
             // The mark stands for the whole batch, so it waits for the end of it.
             let mark = self.cursor.as_ref().map(|cursor| cursor.mark.clone()).unwrap_or_default();
             let cursor = Cursor { offset: batch[last].offset + 1, mark };
-            let mut writes = vec![cursor::write(&self.name, &cursor, self.settings.required)];
+            let mut writes = vec![cursor::write(&self.name, &cursor, &self.settings)];
             writes.extend(refused.iter().map(|refused| dead_letter::keep(&self.letter(batch, refused))));
             self.write(&writes).await?;
             self.cursor = Some(cursor);
@@ -303,6 +334,7 @@ impl<S: Sink> Delivery<S> {
             offset: Some(offset),
             event,
             reason: refused.reason.clone(),
+            sent: refused.sent.clone(),
             time: Timestamp::now(),
             attempts: 1,
             retrying: false,
@@ -321,7 +353,7 @@ impl<S: Sink> Delivery<S> {
     }
 
     fn save(&mut self, cursor: Cursor) -> Result<(), store::Error> {
-        let write = cursor::write(&self.name, &cursor, self.settings.required);
+        let write = cursor::write(&self.name, &cursor, &self.settings);
         self.cursor = Some(cursor);
         self.show(|_| {});
         self.store.put(&[write])
@@ -340,8 +372,11 @@ impl<S: Sink> Delivery<S> {
     }
 
     fn stop(&mut self) {
+        if let Err(error) = self.save_memory() {
+            tracing::warn!(sink = %self.name, %error, "what the sink remembers was not saved: it is read again");
+        }
         if let Some(cursor) = &self.cursor {
-            let write = cursor::write(&self.name, cursor, self.settings.required);
+            let write = cursor::write(&self.name, cursor, &self.settings);
             if let Err(error) = self.store.put_durable(&[write]) {
                 tracing::warn!(sink = %self.name, %error, "the cursor was not saved: some events are sent again");
             }

@@ -55,6 +55,9 @@ mod backoff;
 // A connection to NATS.
 pub mod nats;
 
+// A connection to Elasticsearch, and what documents need there.
+pub mod elasticsearch;
+
 // A destination: the trait with its contract, and JetStream.
 pub mod sink;
 

@@ -164,7 +164,8 @@ fn classify(url: &str, error: &async_nats::ConnectError) -> Error {
     }
 }
 
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether a certificate was not accepted, or something else about TLS was wrong.
+pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
     io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData) || error.source().is_some_and(is_tls)
 }

@@ -8,6 +8,7 @@ pub mod body;
 pub mod document;
 pub mod ids;
 pub mod logs;
+pub mod metrics;
 pub mod names;
 pub mod resource;
 pub mod span;

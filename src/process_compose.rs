@@ -8,9 +8,10 @@ mod client;
 mod frames;
 mod snapshot;
 
+pub use crate::event::process::base_name;
 pub use client::{Client, MAX_BODY_BYTES};
 pub use frames::{Frames, MAX_FRAME_BYTES};
-pub use snapshot::{Class, Frame, Info, Process, Project, base_name, parse_processes};
+pub use snapshot::{Class, Frame, Info, Process, Project, parse_processes};
 
 /// Why a request gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,9 @@
 //! A sink never sees the store. The one loop in `deliver` reads the log, calls the sink, keeps the cursor,
 //! and does all waiting, retrying and giving up; a sink only says what happened.
 
+pub mod elasticsearch;
 pub mod jetstream;
+pub mod otlp;
 
 use std::future::Future;
 use std::time::Duration;

@@ -6,16 +6,20 @@
 mod it {
     mod support;
 
+    mod alerts;
     mod api;
     mod api_sessions;
     mod arrows;
     mod catalog;
     mod cli;
+    mod collector;
     mod consumer;
     mod daemon;
+    mod dashboards;
     mod dead_letters;
     mod delivery;
     mod demo;
+    mod elasticsearch;
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
@@ -40,6 +44,7 @@ mod it {
     mod source;
     mod source_faults;
     mod spool;
+    mod stack;
     mod store;
     mod tests_readme;
     mod trimming;

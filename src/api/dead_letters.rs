@@ -51,7 +51,7 @@ pub struct Letter {
 
 impl Letter {
     fn new(letter: DeadLetter) -> Result<Self, Error> {
-        let DeadLetter { id, kind, sink, offset, event, reason, time, attempts, retrying } = letter;
+        let DeadLetter { id, kind, sink, offset, event, reason, time, attempts, retrying, sent: _ } = letter;
         let event = RawValue::from_string(event.published());
         let event = event.map_err(|error| Error::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         Ok(Self { id, kind, sink, reason, time, attempts, retrying, offset, event })

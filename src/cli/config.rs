@@ -42,9 +42,8 @@ pub(super) fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outc
         Command::Check { file } => {
             let settings = load(Some(file), Base::Empty, environment, &[])?;
             let sources = settings.process_compose.len();
-            let sink = if settings.jetstream.is_some() { "JetStream" } else { "no sink" };
             let supervisors = if sources == 1 { "supervisor" } else { "supervisors" };
-            out.line(format!("{}: no mistakes ({sources} {supervisors}, {sink})", file.display()))?;
+            out.line(format!("{}: no mistakes ({sources} {supervisors}, {})", file.display(), sinks(&settings)))?;
         }
         Command::Example => out.text(&config::example())?,
         Command::Show { config } => {
@@ -92,4 +91,16 @@ fn read(file: &Path) -> Result<String, Failure> {
         return Err(failure(format!("a configuration of more than {}", config::write_size(MAX_FILE))));
     }
     Ok(text)
+}
+
+/// Where events go, in a few words.
+fn sinks(settings: &Settings) -> String {
+    let elasticsearch = settings.elasticsearch.as_ref().is_some_and(|sink| sink.deliver);
+    let there = [
+        ("JetStream", settings.jetstream.is_some()),
+        ("OTLP", settings.otlp.is_some()),
+        ("Elasticsearch", elasticsearch),
+    ];
+    let names: Vec<&str> = there.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    if names.is_empty() { "no sink".into() } else { names.join(", ") }
 }

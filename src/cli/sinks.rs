@@ -3,22 +3,26 @@
 use std::io;
 use std::time::Duration;
 
-use super::exit::{Exit, Outcome};
+use super::exit::{Exit, Failure, Outcome};
 use super::out::{Out, table};
 use super::reach;
 use crate::client::{self, Client};
 use crate::config::Environment;
-use crate::deliver::{Circuit, State, Status};
+use crate::deliver::{self, Circuit, State, Status};
+use crate::event::Invalid;
 
 /// Tell how far each sink is behind, what it is doing, and its last error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   watchpost sinks
   watchpost sinks --follow
-  watchpost sinks --json | jq 'select(.lag_events > 1000)'")]
+  watchpost sinks --json | jq 'select(.lag_events > 1000)'
+  watchpost sinks reset otlp --from start")]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// One JSON object a line.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
     /// Print the daemon's sinks again as they change, once a second at most.
     #[arg(long)]
@@ -27,15 +31,47 @@ pub(super) struct Args {
     reach: reach::Args,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Send again what a destination has lost: logs and spans over OTLP, and documents to Elasticsearch. They have
+    /// the same ids as before. Metrics are not reset: they are the present state.
+    #[command(after_help = "Examples:
+  watchpost sinks reset otlp --from start
+  watchpost sinks reset otlp-spans --from 2026-01-31T12:00:00Z
+  watchpost sinks reset elasticsearch --from 120000")]
+    Reset {
+        /// The sink, or what several begin with: `otlp` means `otlp-logs` and `otlp-spans`.
+        name: String,
+        /// Where to begin: start, an offset, or a time (of commit).
+        #[arg(long, value_name = "start|OFFSET|TIME")]
+        from: String,
+    },
+}
+
 /// How often a follower looks.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -> Outcome {
+    if let Some(Command::Reset { name, from }) = &args.command {
+        return reset(args, name, from, environment, out).await;
+    }
     if args.follow {
         return follow(&args.reach.client(environment)?, args.json, out).await;
     }
     let sinks = args.reach.reader(environment).await?.sinks().await?;
     print(&sinks, args.json, true, out)?;
+    Ok(Exit::Ok)
+}
+
+async fn reset(args: &Args, name: &str, word: &str, environment: &Environment, out: &mut Out) -> Outcome {
+    let from: deliver::From =
+        word.parse().map_err(|error: Invalid| Failure::says(Exit::Usage, format!("--from: {error}")))?;
+    for reset in args.reach.reader(environment).await?.reset(name, from, word).await? {
+        match args.json {
+            true => out.json(&reset)?,
+            false => out.line(format!("{}: sends again from offset {} on", reset.sink, reset.offset))?,
+        }
+    }
     Ok(Exit::Ok)
 }
 

@@ -8,8 +8,9 @@ use crate::api;
 use crate::api::dead_letters::{self, Done, Letter, to_query};
 use crate::api::events::{self, Page, Row};
 use crate::api::filter::Filter;
+use crate::api::sinks;
 use crate::dead_letter::{self, Count};
-use crate::deliver::{self, Status};
+use crate::deliver::{self, Reset, Status};
 use crate::store::{self, Store};
 
 /// Either way to the same events.
@@ -53,6 +54,18 @@ impl Reader {
         match self {
             Self::Daemon(client) => Ok(client.sinks().await?),
             Self::Store { store, .. } => Ok(deliver::at_rest(store)?),
+        }
+    }
+
+    /// Has everything from there on sent again by the sinks that `name` means; answers which those are.
+    pub async fn reset(&self, name: &str, from: deliver::From, word: &str) -> Result<Vec<Reset>, Failed> {
+        match self {
+            Self::Daemon(client) => {
+                let query: String =
+                    form_urlencoded::Serializer::new(String::new()).append_pair("from", word).finish();
+                Ok(client.send(Method::POST, &format!("/api/sinks/{name}/reset?{query}")).await?)
+            }
+            Self::Store { store, .. } => Ok(sinks::reset_at_rest(store, name, from)?),
         }
     }
 

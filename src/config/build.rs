@@ -9,6 +9,7 @@ use super::tree::{Node, Value};
 use super::value;
 use super::{
     Api, Drain, Endpoint, Environment, JetStream, Listen, Nats, NatsAuth, ProcessCompose, Session, Settings, Store,
+    otlp,
 };
 
 type Told<'a> = &'a mut Vec<Mistake>;
@@ -17,6 +18,8 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
     let top = Section::new("", root, String::new(), told);
     let nothing = Node::empty_map();
     let node = |key: &str| root.get(key).map_or(&nothing, |entry| &entry.node);
+    let otlp_section = (has_section(root, "otlp") || otlp::read::is_asked_for(environment))
+        .then(|| Section::new("otlp", node("otlp"), "otlp".into(), told));
     let process_compose = supervisors(node("process_compose"), environment, told);
     Settings {
         store: store(&Section::new("store", node("store"), "store".into(), told), told),
@@ -25,9 +28,15 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
             jetstream(&section, &process_compose, environment, told)
         }),
         process_compose,
-        otlp: None,
-        elasticsearch: None,
-        telemetry: super::Telemetry::default(),
+        telemetry: {
+            let section = Section::new("telemetry", node("telemetry"), "telemetry".into(), told);
+            otlp::read::telemetry(&section, otlp_section.as_ref(), environment, told)
+        },
+        otlp: otlp_section.map(|section| otlp::read::otlp(&section, environment, told)),
+        elasticsearch: has_section(root, "elasticsearch").then(|| {
+            let section = Section::new("elasticsearch", node("elasticsearch"), "elasticsearch".into(), told);
+            otlp::read::elasticsearch(&section, environment, told)
+        }),
         session: session(&Section::new("session", node("session"), "session".into(), told), told),
         api: api(&Section::new("api", node("api"), "api".into(), told), environment, told),
         drain_deadline: Drain(top.read("drain_deadline", value::duration, Drain::default().0, told)),

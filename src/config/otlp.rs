@@ -1,5 +1,8 @@
 //! What is set about OTLP, Elasticsearch, and Watchpost's own telemetry.
 
+pub(super) mod read;
+pub(super) mod write;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -146,8 +146,8 @@ fn as_word(node: &Node) -> &str {
 /// A word as a mistake may show it.
 fn shown(key: &str, word: &str) -> String {
     match key {
-        "token" | "password" => "***".into(),
-        "url" => without_password(word),
+        "token" | "password" | "api_key" | "headers" => "***".into(),
+        _ if key == "url" || key.ends_with("endpoint") => without_password(word),
         _ => word.into(),
     }
 }

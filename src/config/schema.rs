@@ -16,16 +16,25 @@ const fn key(path: &'static str, about: &'static str, example: &'static str) -> 
 }
 
 /// What is said above a section.
-pub(super) const SECTIONS: [(&str, &str); 5] = [
+pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("store", "The embedded store: the log of all events, and the truth."),
     ("process_compose", "The process-compose supervisors to watch, told apart by their names."),
     ("jetstream", "The JetStream sink. Without this section nothing is sent to NATS."),
+    (
+        "otlp",
+        "Delivery over OTLP, to an OpenTelemetry Collector or whatever takes it: logs, spans and metrics.\nWhere this section says nothing, the standard variables OTEL_EXPORTER_OTLP_* are read, those of a signal too;\nOTEL_EXPORTER_OTLP_ENDPOINT alone is as good as the section. Without either nothing is sent.",
+    ),
+    (
+        "elasticsearch",
+        "Elasticsearch, for `watchpost search`, `audit` and `elasticsearch setup`, and as a direct sink for those who\nrun no Collector. Without this section it is not used.",
+    ),
+    ("telemetry", "Watchpost's own traces, logs and metrics; its metrics are also at `/metrics` of the API."),
     ("session", "Sessions: when a writer counts as gone, and what one may send."),
     ("api", "The HTTP API, for `watchpost events`, `sinks`, `dlq` and other readers."),
 ];
 
 /// All keys.
-pub const KEYS: [Key; 52] = [
+pub const KEYS: [Key; 89] = [
     key(
         "store.dir",
         "Its folder. Default: $XDG_STATE_HOME/watchpost, else ~/.local/state/watchpost.",
@@ -108,6 +117,63 @@ pub const KEYS: [Key; 52] = [
     key("jetstream.window", "How many publishes may wait for their answer.", ""),
     key("jetstream.resources", "Send `resources_sampled` too.", ""),
     key("jetstream.required", "Keep events until this sink has confirmed them.", ""),
+    key("otlp.name", "The name of these sinks: NAME-logs, NAME-spans and NAME-metrics.", ""),
+    key("otlp.signals", "What is sent: logs, spans, metrics.", ""),
+    key(
+        "otlp.endpoint",
+        "The receiver. With http/protobuf, /v1/logs and so on is put behind; default there: port 4318.",
+        "",
+    ),
+    key(
+        "otlp.logs_endpoint",
+        "Another receiver of logs; with http/protobuf the whole URL.",
+        "https://logs.example.com/v1/logs",
+    ),
+    key("otlp.spans_endpoint", "Another receiver of spans.", "https://traces.example.com/v1/traces"),
+    key("otlp.metrics_endpoint", "Another receiver of metrics.", "https://metrics.example.com/v1/metrics"),
+    key("otlp.protocol", "grpc or http/protobuf.", ""),
+    key("otlp.compression", "gzip, zstd or none.", ""),
+    key(
+        "otlp.headers",
+        "Headers of each request: name=value, with commas between. Better: headers_file.",
+        "\"x-tenant=main\"",
+    ),
+    key("otlp.headers_file", "A file with such headers, one a line.", "/etc/watchpost/otlp.headers"),
+    key("otlp.timeout", "How long one request may take, at most 25s.", ""),
+    key("otlp.ca_file", "A certificate authority of one's own, PEM.", "/etc/watchpost/ca.pem"),
+    key(
+        "otlp.client_cert_file",
+        "Our own certificate, PEM, where the receiver asks for one.",
+        "/etc/watchpost/client.pem",
+    ),
+    key("otlp.client_key_file", "Its key, PEM.", "/etc/watchpost/client.key"),
+    key("otlp.batch_records", "The most records in a request.", ""),
+    key("otlp.batch_bytes", "The most bytes in a request, before compression.", ""),
+    key("otlp.window", "How many requests may wait for their answer, for each of logs and spans.", ""),
+    key("otlp.metrics_interval", "The time between two exports of metrics.", ""),
+    key("otlp.max_series", "The most series of one metric; the rest share one with otel.metric.overflow.", ""),
+    key("otlp.required", "Keep events until logs and spans are confirmed.", ""),
+    key("elasticsearch.name", "The name of this sink.", ""),
+    key("elasticsearch.url", "The server.", ""),
+    key("elasticsearch.user", "A user, with a password.", "watchpost"),
+    key("elasticsearch.password", "The user's password. Better: password_file.", "..."),
+    key("elasticsearch.password_file", "A file that holds the password.", "/etc/watchpost/elasticsearch.password"),
+    key("elasticsearch.api_key", "An API key, as Kibana shows it (base64). Better: api_key_file.", "..."),
+    key("elasticsearch.api_key_file", "A file that holds the API key.", "/etc/watchpost/elasticsearch.key"),
+    key("elasticsearch.api_key_env", "An environment variable that holds the API key.", "ELASTIC_API_KEY"),
+    key("elasticsearch.ca_file", "A certificate authority of one's own, PEM.", "/etc/watchpost/ca.pem"),
+    key(
+        "elasticsearch.deliver",
+        "Send events there. Not needed where a Collector does; both together give one document.",
+        "",
+    ),
+    key("elasticsearch.batch_documents", "The most documents in a bulk request.", ""),
+    key("elasticsearch.batch_bytes", "The most bytes in a bulk request.", ""),
+    key("elasticsearch.window", "How many bulk requests may wait for their answer.", ""),
+    key("elasticsearch.timeout", "How long one request may take.", ""),
+    key("elasticsearch.retention", "How long `elasticsearch setup` has documents kept.", ""),
+    key("elasticsearch.required", "Keep events until they are confirmed.", ""),
+    key("telemetry.export", "Send them to the receiver of the section otlp, where there is one.", ""),
     key("session.idle", "A session without event or heartbeat for so long is interrupted.", ""),
     key("session.ingest_failed_after", "Sessions are failed once commits have failed for so long.", ""),
     key("session.max_rate", "The most events a second that one session may send over HTTP.", ""),

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod otlp;
+
 const NONE: &[Flag] = &[];
 
 fn read(text: &str, environment: &[(&str, &str)], flags: &[Flag]) -> Result<(Settings, Vec<String>), Mistakes> {
@@ -175,11 +177,13 @@ fn every_key_of_the_schema_is_in_the_example_and_can_be_set() {
     for key in &KEYS {
         let (plain, comment) = (format!("{}: ", key.name()), format!("# {}: ", key.name()));
         let section = example.split("\n\n").find(|part| {
-            part.lines().any(|line| line == format!("{}:", key.section()))
+            part.lines().any(|line| line.trim_start_matches("# ") == format!("{}:", key.section()))
                 || key.section().is_empty() && part.contains(&plain)
         });
         let section = section.unwrap_or_else(|| panic!("{} has no section", key.path));
         let line = section.lines().map(|line| line.trim_start().trim_start_matches("- "));
+        let optional = section.contains(&format!("\n# {}:", key.section()));
+        let line = line.map(|line| if optional { line.trim_start_matches('#').trim_start() } else { line });
         let line = line.into_iter().find(|line| line.starts_with(&plain) || line.starts_with(&comment));
         let value = line.and_then(|line| line.split_once(": ")).map(|(_, value)| value).unwrap_or_default();
         assert!(!value.is_empty(), "{} is not in the example", key.path);

@@ -29,11 +29,12 @@ pub(super) struct Entry {
 }
 
 /// Keys that stand in place of each other: one that is laid over the file pushes the others out.
-const INSTEAD: [&[&str]; 4] = [
+const INSTEAD: [&[&str]; 5] = [
     &["url", "socket"],
     &["token", "token_file", "token_env"],
     &["password", "password_file"],
     &["credentials_file", "nkey_file", "user"],
+    &["api_key", "api_key_file", "api_key_env", "user"],
 ];
 
 impl Node {

@@ -123,13 +123,18 @@ pub(super) fn path(word: &str) -> Parsed<PathBuf> {
 
 /// `http://HOST[:PORT][/PATH]`.
 pub fn http_url(word: &str) -> Parsed<String> {
-    let url = reqwest::Url::parse(word).ok().filter(|url| {
-        url.scheme() == "http" && url.has_host() && url.query().is_none() && url.fragment().is_none()
-    });
-    match url {
-        Some(_) => Ok(word.trim_end_matches('/').into()),
-        None => Err("a URL such as http://127.0.0.1:28081".into()),
-    }
+    url(word, &["http"]).ok_or_else(|| "a URL such as http://127.0.0.1:28081".into())
+}
+
+/// The same, or `https://`.
+pub(super) fn web_url(word: &str) -> Parsed<String> {
+    url(word, &["http", "https"]).ok_or_else(|| "a URL that begins with http:// or https://".into())
+}
+
+fn url(word: &str, schemes: &[&str]) -> Option<String> {
+    let url = reqwest::Url::parse(word).ok()?;
+    let plain = url.has_host() && url.query().is_none() && url.fragment().is_none();
+    (schemes.contains(&url.scheme()) && plain).then(|| word.trim_end_matches('/').to_owned())
 }
 
 /// One or several `nats://HOST[:PORT]` or `tls://…`, with commas between.
@@ -206,6 +211,8 @@ mod tests {
         for word in ["", "http://a", "nats://", "a,,b"] {
             assert!(nats_url(word).is_err(), "{word}");
         }
+        assert_eq!(web_url("https://a/"), Ok("https://a".into()));
+        assert!(web_url("ftp://a").is_err());
         for word in ["https://a", "a:28081", "http://", "http://a?b"] {
             assert!(http_url(word).is_err(), "{word}");
         }

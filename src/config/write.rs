@@ -2,7 +2,10 @@
 
 use super::schema::{KEYS, Key, SECTIONS};
 use super::value::{write_duration, write_size};
-use super::{Endpoint, JetStream, Listen, NatsAuth, ProcessCompose, Secret, Session, Settings, Store};
+use super::{
+    Elasticsearch, Endpoint, Exporter, JetStream, Listen, NatsAuth, Otlp, ProcessCompose, Secret, Session,
+    Settings, Store, Telemetry, otlp,
+};
 
 const HEAD: &str = "\
 # Watchpost. Every key is here; those with a value show their default, and may be left out.
@@ -12,28 +15,48 @@ const HEAD: &str = "\
 # Durations: 250ms, 2s, 5m, 1h, 30d. Sizes: 64KiB, 256MiB, 10GiB. Check with: watchpost config check FILE
 ";
 
+/// Sections that the example shows as comments, as they send to servers that may not be there.
+const OPTIONAL: [&str; 2] = ["otlp", "elasticsearch"];
+
 /// A full configuration with comments, which reads as the defaults with one supervisor and JetStream.
 pub fn example() -> String {
-    let settings = Settings::adapter();
+    let settings = Settings {
+        otlp: Some(Otlp::default()),
+        elasticsearch: Some(Elasticsearch::default()),
+        telemetry: Telemetry { exporter: Some(Exporter::default()) },
+        ..Settings::adapter()
+    };
     let mut out = HEAD.to_owned();
     for (section, about) in SECTIONS {
-        out.push_str(&format!("\n# {about}\n{section}:\n"));
-        for (i, key) in keys_of(section).enumerate() {
-            let (item, indent) = indents(section, i);
-            for line in key.about.lines() {
-                out.push_str(&format!("{indent}# {line}\n"));
-            }
-            out.push_str(&match value_of(key, &settings, 0)
-                .filter(|_| !["store.dir", "session.spool"].contains(&key.path))
-            {
-                Some(value) => format!("{item}{}: {value}\n", key.name()),
-                None => format!("{indent}# {}: {}\n", key.name(), key.example),
-            });
+        for line in about.lines() {
+            out.push_str(&format!("{}# {line}\n", if about.starts_with(line) { "\n" } else { "" }));
+        }
+        let text = section_of(section, &settings);
+        match OPTIONAL.contains(&section) {
+            true => out.extend(text.lines().map(|line| format!("# {line}\n"))),
+            false => out.push_str(&text),
         }
     }
     for key in keys_of("") {
         let value = value_of(key, &settings, 0).unwrap_or_default();
         out.push_str(&format!("\n# {}\n{}: {value}\n", key.about, key.path));
+    }
+    out
+}
+
+/// One section with its comments; keys without a default are comments themselves.
+pub(super) fn section_of(section: &str, settings: &Settings) -> String {
+    let mut out = format!("{section}:\n");
+    for (i, key) in keys_of(section).enumerate() {
+        let (item, indent) = indents(section, i);
+        for line in key.about.lines() {
+            out.push_str(&format!("{indent}# {line}\n"));
+        }
+        let value = value_of(key, settings, 0).filter(|_| !["store.dir", "session.spool"].contains(&key.path));
+        out.push_str(&match value {
+            Some(value) => format!("{item}{}: {value}\n", key.name()),
+            None => format!("{indent}# {}: {}\n", key.name(), key.example),
+        });
     }
     out
 }
@@ -45,6 +68,8 @@ pub fn show(settings: &Settings) -> String {
         let items = match section {
             "process_compose" => settings.process_compose.len(),
             "jetstream" => usize::from(settings.jetstream.is_some()),
+            "otlp" => usize::from(settings.otlp.is_some()),
+            "elasticsearch" => usize::from(settings.elasticsearch.is_some()),
             _ => 1,
         };
         match (items, section) {
@@ -83,6 +108,9 @@ fn value_of(key: &Key, settings: &Settings, item: usize) -> Option<String> {
         "store" => store(&settings.store, key.name()),
         "process_compose" => supervisor(settings.process_compose.get(item)?, key.name()),
         "jetstream" => jetstream(settings.jetstream.as_ref()?, key.name()),
+        "otlp" => otlp::write::otlp(settings.otlp.as_ref()?, key.name()),
+        "elasticsearch" => otlp::write::elasticsearch(settings.elasticsearch.as_ref()?, key.name()),
+        "telemetry" => Some(settings.telemetry.exporter.is_some().to_string()),
         "session" => session(&settings.session, key.name()),
         "api" => api(settings, key.name()),
         _ => Some(write_duration(settings.drain_deadline.0)),
@@ -167,16 +195,16 @@ fn api(settings: &Settings, key: &str) -> Option<String> {
     }
 }
 
-fn masked(secret: Option<&Secret>) -> Option<String> {
+pub(super) fn masked(secret: Option<&Secret>) -> Option<String> {
     secret.map(|_| quoted("***"))
 }
 
-fn list(words: &[String]) -> String {
+pub(super) fn list(words: &[String]) -> String {
     format!("[{}]", words.iter().map(|word| json(word)).collect::<Vec<_>>().join(", "))
 }
 
 /// A word as YAML reads it back: in quotes where it would not be itself without.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
     let starts = word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
     let apart = !word.ends_with(':') && !["null", "true", "false"].contains(&word);

@@ -1,12 +1,12 @@
 //! Retries: dead letters that a person wants to be sent again.
 
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Delivery, LETTERS, Stuck, cursor};
 use crate::dead_letter::{self, DeadLetter};
 use crate::event::{Logged, Timestamp};
-use crate::sink::{self, Cursor, Sink};
+use crate::sink::{self, Again, Cursor, Sent, Sink};
 
 impl<S: Sink> Delivery<S> {
     /// Whether it is time to look for retries.
@@ -28,17 +28,26 @@ impl<S: Sink> Delivery<S> {
         Ok(())
     }
 
+    async fn send_again(&mut self, letters: &[Again]) -> Sent {
+        let call = timeout(self.settings.call_timeout, self.sink.send_again(letters));
+        let sent = call.await.unwrap_or_else(|_| Sent { error: Some(self.timed_out()), ..Sent::default() });
+        self.checked(sent, letters.len())
+    }
+
     async fn redeliver_some(&mut self, letters: &[DeadLetter]) -> Result<(), Stuck> {
-        let again =
-            |letter: &DeadLetter| Logged { offset: letter.offset.unwrap_or_default(), event: letter.event.clone() };
-        let batch: Vec<Logged> = letters.iter().map(again).collect();
-        let sent = self.send(&batch).await;
+        let again = |letter: &DeadLetter| Again {
+            logged: Logged { offset: letter.offset.unwrap_or_default(), event: letter.event.clone() },
+            sent: letter.sent.clone(),
+        };
+        let batch: Vec<Again> = letters.iter().map(again).collect();
+        let sent = self.send_again(&batch).await;
         let mut writes = Vec::new();
         for (index, letter) in letters.iter().enumerate().take(sent.settled) {
             match sent.refused.iter().find(|refused| refused.index == index) {
                 None => writes.extend(dead_letter::remove(letter)),
                 Some(refused) => writes.extend(dead_letter::keep_again(&DeadLetter {
                     reason: refused.reason.clone(),
+                    sent: refused.sent.clone().or_else(|| letter.sent.clone()),
                     time: Timestamp::now(),
                     attempts: letter.attempts.saturating_add(1),
                     ..letter.clone()
@@ -47,7 +56,7 @@ impl<S: Sink> Delivery<S> {
         }
         if sent.settled > 0 {
             let cursor = Cursor { offset: self.offset(), mark: sent.mark };
-            writes.push(cursor::write(&self.name, &cursor, self.settings.required));
+            writes.push(cursor::write(&self.name, &cursor, &self.settings));
             self.write(&writes).await?;
             self.cursor = Some(cursor);
         }

@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use super::breaker::Circuit;
 use super::cursor;
+use super::reset::Resets;
 use crate::event::{Offset, Timestamp};
 use crate::store::{self, Limit, Store};
 
@@ -86,10 +87,10 @@ impl Status {
 /// How the deliveries of a store fare while none runs: what their cursors tell.
 pub fn at_rest(store: &Store) -> Result<Vec<Status>, store::Error> {
     let cursors = cursor::all(store)?.into_iter();
-    let status = |(sink, offset, required): (String, Offset, bool)| Status {
+    let status = |sink: cursor::Known| Status {
         state: State::Stopped,
-        offset,
-        ..Status::new(sink.into(), required)
+        offset: sink.offset,
+        ..Status::new(sink.name.into(), sink.required)
     };
     cursors.map(|cursor| with_lag(store, status(cursor))).collect()
 }
@@ -112,6 +113,8 @@ pub struct Handle {
     pub(super) store: Store,
     pub(super) status: watch::Receiver<Status>,
     pub(super) nudge: Arc<Notify>,
+    /// Where a reset is left; `None` for a sink that has none.
+    pub(super) resets: Option<Resets>,
 }
 
 impl Handle {

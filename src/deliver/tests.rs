@@ -13,6 +13,7 @@ use crate::event::{Data, Draft, Event, Kind, Severity, StreamId, Subject};
 use crate::store::{Disk, Flusher, Submission, Tree, Writer};
 
 mod letters;
+mod remember;
 mod waits;
 
 /// What the sink does at one call.
@@ -263,7 +264,7 @@ async fn pruning_waits_for_no_sink_that_is_not_configured_any_more() {
     bench.append_wanted(2);
     bench.store.maintainer().pass(true).expect("a pass");
     let cursor = Cursor { offset: 1, mark: json!("old") };
-    bench.store.put(&[cursor::write("test", &cursor, true)]).expect("room");
+    bench.store.put(&[cursor::write("test", &cursor, &Settings::default())]).expect("room");
     let later = Timestamp::now().plus_millis(31 * 24 * 3600 * 1000);
     assert_eq!(bench.writer.trim(later), Ok(0));
     release_others(&bench.store, &["another"]).expect("room");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 use super::{Delivery, Failure, State, Stuck};
 use crate::event::{Offset, Timestamp};
@@ -16,8 +16,22 @@ impl<S: Sink> Delivery<S> {
             status.state = State::Idle;
             status.failures = 0;
         });
+        let due = self.remembered.due();
+        let save = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = durable.changed() => {}
+            () = save => {
+                // The next time it is due again: nothing is lost meanwhile.
+                if let Err(error) = self.save_memory() {
+                    tracing::warn!(sink = %self.name, %error, "what the sink remembers is not saved yet");
+                    sleep(self.settings.backoff_first).await;
+                }
+            }
             () = self.nudge.notified() => self.looked = None,
             () = sleep(self.settings.look_for_retries) => {}
             () = self.shutdown.cancelled() => {}

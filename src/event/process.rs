@@ -21,9 +21,19 @@ pub mod kind {
     pub const STATUS_CHANGED: &str = "status_changed";
     /// What each process of a project used.
     pub const RESOURCES_SAMPLED: &str = "resources_sampled";
+    /// Which process of a project waits for which.
+    pub const DEPENDENCIES_LISTED: &str = "dependencies_listed";
 }
 
-/// The payload of every process event but `resources_sampled`.
+/// The name of a replica without its number: `worker` of `worker-0`.
+pub fn base_name(replica: &str) -> &str {
+    match replica.rsplit_once('-') {
+        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
+        _ => replica,
+    }
+}
+
+/// The payload of every process event but `resources_sampled` and `dependencies_listed`.
 ///
 /// Published, these keys stand at the top level, beside `type`, `timestamp`, `subject` and `severity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -174,4 +184,44 @@ pub struct Usage {
     pub mem: i64,
     /// Percent of one processor, -1 when unknown.
     pub cpu: f64,
+}
+
+/// The payload of `dependencies_listed`: every process that the project has, in one or more parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DependenciesData {
+    /// The source's name.
+    pub source: String,
+    /// The parts of one listing have the same number, the next listing a greater one.
+    pub listing: i64,
+    /// 1, 2, 3…
+    pub part: u32,
+    /// How many parts the listing has.
+    pub parts: u32,
+    /// The processes by name.
+    pub processes: Vec<Listed>,
+}
+
+/// One process of a project, and what it waits for before it is launched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The replica's name.
+    pub process: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The supervisor's word for its status when it was listed.
+    #[serde(default)]
+    pub status: String,
+    /// What it depends on; empty for most.
+    #[serde(default)]
+    pub depends_on: Vec<Dependency>,
+}
+
+/// What a process waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The replica that it waits for.
+    pub process: String,
+    /// Until when, in the supervisor's words: `started`, `healthy`, `log_ready`, `completed` or
+    /// `completed_successfully`.
+    pub condition: String,
 }

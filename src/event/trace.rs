@@ -1,13 +1,15 @@
 //! Trace context: the ids that a session's spans have, and the `traceparent` of W3C that carries them.
 //!
 //! Ids are worked out, not drawn, so that they are the same at every replay: a session's trace id is that of its
-//! caller, else the first 16 bytes of SHA-256 over (session id, its start in ms); a span's id is the first 8 of
-//! SHA-256 over (trace id, seq of the event that opens it, role). None is ever zero.
+//! caller, else the first 16 bytes of SHA-256 over (session id, its start in ms); that of a process's run is over
+//! (stream, run id), that of a project's start over (stream, `startup`); a span's id is the first 8 of SHA-256 over
+//! (trace id, seq of the event that opens it, role). None is ever zero.
 
 use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{Invalid, StreamId, Timestamp, Trace};
 
@@ -21,7 +23,7 @@ const RULE: &str =
 impl Trace {
     /// The trace id of a session that nobody called with one, by its start.
     pub fn of_session(session: &StreamId, start: Timestamp) -> String {
-        first([session.as_str().as_bytes(), &[0], &start.as_millis().to_be_bytes()], 16)
+        text(&session_trace_id(session, start))
     }
 
     /// What `session_started` carries: the caller's trace where there is one, the session's root span, and the
@@ -33,20 +35,45 @@ impl Trace {
     }
 }
 
-/// The id of the span that the event with that seq opens in that role: 16 hex digits.
-pub fn span_id(trace_id: &str, seq: u64, role: &str) -> String {
-    first([trace_id.as_bytes(), &seq.to_be_bytes(), role.as_bytes()], 8)
+/// The trace id of a session that nobody called with one, by its start.
+pub fn session_trace_id(session: &StreamId, start: Timestamp) -> [u8; 16] {
+    first([session.as_str().as_bytes(), &[0], &start.as_millis().to_be_bytes()])
 }
 
-/// The first bytes of a hash, in hex; never all zero.
-fn first<const N: usize>(parts: [&[u8]; N], bytes: usize) -> String {
+/// The trace id of one life of a process.
+pub fn run_trace_id(stream: &StreamId, run: Uuid) -> [u8; 16] {
+    first([stream.as_str().as_bytes(), &[0], run.as_bytes()])
+}
+
+/// The trace id of the start of a project.
+pub fn startup_trace_id(stream: &StreamId) -> [u8; 16] {
+    first([stream.as_str().as_bytes(), &[0], b"startup"])
+}
+
+/// The id of the span that the event with that seq opens in that role: 16 hex digits.
+pub fn span_id(trace_id: &str, seq: u64, role: &str) -> String {
+    text(&span_id_bytes(trace_id, seq, role))
+}
+
+/// The same as bytes.
+pub fn span_id_bytes(trace_id: &str, seq: u64, role: &str) -> [u8; 8] {
+    first([trace_id.as_bytes(), &seq.to_be_bytes(), role.as_bytes()])
+}
+
+/// The first bytes of a hash; never all zero.
+fn first<const N: usize, const BYTES: usize>(parts: [&[u8]; N]) -> [u8; BYTES] {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
-    let mut hash = hash.finalize();
-    if hash[..bytes].iter().all(|byte| *byte == 0) {
-        hash[bytes - 1] = 1;
+    let mut bytes = [0; BYTES];
+    bytes.copy_from_slice(&hash.finalize()[..BYTES]);
+    if bytes == [0; BYTES] {
+        bytes[BYTES - 1] = 1;
     }
-    hash[..bytes].iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+}
+
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A W3C trace context as the header `traceparent` and the variable `TRACEPARENT` carry it.

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::span::Role;
+use crate::event::{StreamId, Timestamp, trace};
 
 /// A trace id; never all zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,9 +21,34 @@ impl TraceId {
     pub fn parse(hex: &str) -> Option<Self> {
         bytes(hex).map(Self)
     }
+
+    /// That of a session that nobody called with one.
+    pub fn of_session(session: &StreamId, start: Timestamp) -> Self {
+        Self(trace::session_trace_id(session, start))
+    }
+
+    /// That of one life of a process.
+    pub fn of_run(stream: &StreamId, run: Uuid) -> Self {
+        Self(trace::run_trace_id(stream, run))
+    }
+
+    /// That of the start of a project.
+    pub fn of_startup(stream: &StreamId) -> Self {
+        Self(trace::startup_trace_id(stream))
+    }
 }
 
 impl SpanId {
+    /// That of the span which the event with that seq opens in that role.
+    pub fn of(trace_id: TraceId, seq: u64, role: Role) -> Self {
+        Self(trace::span_id_bytes(&trace_id.to_string(), seq, role.as_str()))
+    }
+
+    /// That of one of several spans which the same event opens in the same role: its name goes with the role.
+    pub fn of_one(trace_id: TraceId, seq: u64, role: Role, name: &str) -> Self {
+        Self(trace::span_id_bytes(&trace_id.to_string(), seq, &format!("{}/{name}", role.as_str())))
+    }
+
     /// Reads 16 hex digits; nothing where they are none, or all zero.
     pub fn parse(hex: &str) -> Option<Self> {
         bytes(hex).map(Self)

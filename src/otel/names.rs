@@ -4,7 +4,7 @@
 //! published ones, and the others against OpenTelemetry's rules for naming.
 
 mod attributes;
-mod metrics;
+pub mod metrics;
 mod spans;
 
 pub use attributes::*;
@@ -78,5 +78,5 @@ pub struct Name {
 
 /// Every name: attributes, then spans, then metrics.
 pub fn all() -> impl Iterator<Item = &'static Name> {
-    attributes::ALL.iter().chain(spans::ALL).chain(metrics::ALL)
+    attributes::ALL.iter().chain(spans::ALL).chain(metrics::names())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Attribute, Resource, SpanId, TraceId};
-use crate::event::Timestamp;
+use crate::event::{Timestamp, trace};
 
 /// What a span stands for. Its name is part of the span's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -37,6 +37,28 @@ pub enum Role {
     StartupWait,
     /// A process of the project from its launch until those that wait for it may go on.
     StartupProcess,
+}
+
+impl Role {
+    /// As it stands in the span's id.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => trace::SESSION,
+            Self::SessionStarted => "session_started",
+            Self::Generation => "generation",
+            Self::Level => "level",
+            Self::Node => "node",
+            Self::NodeSkipped => "node_skipped",
+            Self::QueueWait => "queue_wait",
+            Self::Request => "request",
+            Self::Attempt => "attempt",
+            Self::Run => "run",
+            Self::RunReady => "run_ready",
+            Self::Startup => "startup",
+            Self::StartupWait => "startup_wait",
+            Self::StartupProcess => "startup_process",
+        }
+    }
 }
 
 /// Whom a span is between.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 pub type Attribute<'a> = (Cow<'static, str>, Value<'a>);
 
 /// A value, as OTLP's `AnyValue`; of the nested ones only a list of texts is used.
+///
+/// Its serde form is for what the tracker saves, not for people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
 pub enum Value<'a> {
     /// True or false.
     Bool(bool),

@@ -205,14 +205,6 @@ pub struct Frame {
     pub state: Process,
 }
 
-/// The name of a replica without its number: `worker` of `worker-0`.
-pub fn base_name(replica: &str) -> &str {
-    match replica.rsplit_once('-') {
-        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
-        _ => replica,
-    }
-}
-
 fn dash() -> String {
     "-".into()
 }

@@ -96,6 +96,13 @@ impl Processes {
 }
 
 impl Source {
+    /// The same with these processes only.
+    pub fn with<'a>(&self, names: impl Iterator<Item = &'a str>) -> Self {
+        let known = |name: &str| self.processes.get(name).map(|process| (name.to_owned(), process.clone()));
+        let processes = names.filter_map(known).collect();
+        Self { stream: self.stream.clone(), processes, sample: self.sample }
+    }
+
     fn change(&mut self, event: &Event, data: ProcessData) {
         if self.stream.as_ref() != Some(&event.session) {
             // The new life of the supervisor begins with its own baseline.

@@ -36,7 +36,7 @@ use plans::Plans;
 
 use crate::event::{Class, Event, Timestamp};
 
-pub use bounded::{MAX_NAMES, Tally};
+pub use bounded::{MAX_NAME, MAX_NAMES, MAX_TEXT, Tally, cut};
 pub use diff::{Change, Diff, MAX_CHANGES, Totals, diff};
 pub use durations::Summary;
 pub use nodes::{MAX_NODES, NodeStatus};

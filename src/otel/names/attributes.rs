@@ -128,6 +128,12 @@ attributes! {
     SAMPLE_PARTS = "watchpost.sample.parts", Own, Int, "{part}";
     /// What each process used.
     SAMPLE_PROCESSES = "watchpost.sample.processes", Own, Json;
+    /// Whether every process was launched, and ready or over, within ten minutes.
+    STARTUP_COMPLETE = "watchpost.startup.complete", Own, Bool;
+    /// How many processes were to be launched with the project.
+    STARTUP_PROCESSES = "watchpost.startup.processes", Own, Int, "{process}";
+    /// What the process waited for, and until when: `db healthy`.
+    STARTUP_DEPENDENCIES = "watchpost.startup.dependencies", Own, Texts;
 
     // Sources
     /// Where the source reads from.

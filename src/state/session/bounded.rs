@@ -9,12 +9,12 @@ use crate::event::session::Text;
 /// The most names that are counted apart.
 pub const MAX_NAMES: usize = 256;
 /// The most bytes of a name or an id.
-pub(super) const MAX_NAME: usize = 256;
+pub const MAX_NAME: usize = 256;
 /// The most bytes of a path, a message or a reason.
-pub(super) const MAX_TEXT: usize = 1024;
+pub const MAX_TEXT: usize = 1024;
 
 /// Text of at most so many bytes; what is longer is cut between two characters.
-pub(super) fn cut(text: &str, max: usize) -> &str {
+pub fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
 

@@ -185,7 +185,7 @@ fn binary() -> &'static Path {
 
 /// A port that nothing listens on, below those that the system hands out by itself, so that nobody takes it
 /// while the server is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 97) as u16 * 100;
     for _ in 0..10_000 {

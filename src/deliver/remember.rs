@@ -1,0 +1,192 @@
+//! What a sink remembers, kept in step with its cursor.
+//!
+//! ```text
+//! log  ─────┬───────────────┬──────────────►
+//!           saved at        cursor
+//!           └─ taken in again at a start ─┘
+//! ```
+//!
+//! The records stand under `sink/{name}/` in the folds, with the offset that they stand at. They are saved while
+//! everything is settled, each second or each 10,000 events, in one batch; what lies between that and the cursor
+//! is read again at a start.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Delivery, Stuck};
+use crate::event::Offset;
+use crate::sink::{Memory, Sink};
+use crate::store::{self, Store, Tree, Write};
+
+/// The time between two savings, at least.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// After so many events it is saved at once.
+const EVENTS: u64 = 10_000;
+
+/// So many records are read in one go.
+const PAGE: usize = 100;
+
+/// The offset that the saved records stand at.
+#[derive(Debug, Serialize, Deserialize)]
+struct At {
+    offset: Offset,
+}
+
+/// How the sink's memory and its saved records stand.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    /// Whether the memory was brought up to the cursor; from then on it goes along with what is sent.
+    up: bool,
+    /// The offset that the memory stands at; `None` while some of what it has taken in is not settled.
+    at: Option<Offset>,
+    /// That of the records in the store.
+    stored: Offset,
+    when: Option<Instant>,
+    /// Changes that could not be written.
+    unsaved: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Saved {
+    /// The memory is to be made anew from what is saved.
+    pub(super) fn lost(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The sink is about to take in more than is settled.
+    pub(super) fn ahead(&mut self) {
+        self.at = None;
+    }
+
+    /// When it is to be saved, if there is anything.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let at = self.at.filter(|at| *at != self.stored)?;
+        let now = Instant::now();
+        let full = at.saturating_sub(self.stored) >= EVENTS;
+        Some(self.when.filter(|_| !full).map_or(now, |when| when + EVERY))
+    }
+}
+
+impl<S: Sink> Delivery<S> {
+    /// Brings the sink's memory up to the cursor, once.
+    pub(super) async fn bring_up(&mut self) -> Result<(), Stuck> {
+        if self.remembered.up {
+            return Ok(());
+        }
+        let cursor = self.offset();
+        if let Some(memory) = self.sink.memory() {
+            let at = match restore(&self.store, &self.name, memory)? {
+                Some(at) if at <= cursor => at,
+                _ => {
+                    memory.clear();
+                    self.store.put(&forget(&self.store, &self.name)?)?;
+                    self.store.range().start
+                }
+            };
+            self.take_in(at, cursor).await?;
+            self.remembered = Saved { up: true, at: Some(cursor), stored: at, ..Saved::default() };
+        }
+        self.remembered.up = true;
+        Ok(())
+    }
+
+    /// Takes in what was delivered before, from one offset to another.
+    async fn take_in(&mut self, from: Offset, to: Offset) -> Result<(), Stuck> {
+        let mut at = from;
+        while at < to {
+            let page = self.pages.read(at).await?;
+            if page.end == at {
+                break;
+            }
+            self.pages.read_ahead(page.end.min(to));
+            for logged in page.events.iter().take_while(|logged| logged.offset < to) {
+                if self.sink.wants(&logged.event)
+                    && let Some(memory) = self.sink.memory()
+                {
+                    memory.replay(logged);
+                }
+            }
+            at = page.end;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Everything up to the cursor is settled, so the memory stands there: saves it, if it is time to.
+    pub(super) fn remember(&mut self) -> Result<(), store::Error> {
+        if self.sink.memory().is_some() {
+            self.remembered.at = Some(self.offset());
+        }
+        match self.remembered.due() {
+            Some(due) if due <= Instant::now() => self.save_memory(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Saves what changed.
+    pub(super) fn save_memory(&mut self) -> Result<(), store::Error> {
+        let (Some(at), Some(memory)) = (self.remembered.at, self.sink.memory()) else { return Ok(()) };
+        self.remembered.unsaved.extend(memory.changes());
+        let mut writes = vec![put_at(&self.name, at)];
+        writes.extend(self.remembered.unsaved.iter().map(|(key, value)| Write {
+            tree: Tree::Folds,
+            key: format!("{}{key}", prefix(&self.name)),
+            value: value.clone(),
+        }));
+        self.store.put(&writes)?;
+        self.remembered.stored = at;
+        self.remembered.when = Some(Instant::now());
+        self.remembered.unsaved.clear();
+        Ok(())
+    }
+}
+
+/// Gives the saved records to the memory; the offset that they stand at, where they can be read.
+fn restore(store: &Store, sink: &str, memory: &mut dyn Memory) -> Result<Option<Offset>, store::Error> {
+    memory.clear();
+    let at = store.get(Tree::Folds, &at_key(sink))?;
+    let Some(at) = at.and_then(|bytes| serde_json::from_slice::<At>(&bytes).ok()) else { return Ok(None) };
+    let prefix = prefix(sink);
+    let mut after = None;
+    loop {
+        let records = store.scan(Tree::Folds, &prefix, after.as_deref(), PAGE)?;
+        for (key, value) in &records {
+            if let Err(error) = memory.restore(&key[prefix.len()..], value) {
+                tracing::warn!(sink, key, error, "what the sink remembers cannot be read: it is made anew");
+                return Ok(None);
+            }
+        }
+        match records.into_iter().last() {
+            Some((key, _)) => after = Some(key),
+            None => return Ok(Some(at.offset)),
+        }
+    }
+}
+
+/// The writes that take away all that a sink remembers.
+pub(super) fn forget(store: &Store, sink: &str) -> Result<Vec<Write>, store::Error> {
+    let mut writes = vec![Write::remove(Tree::Folds, at_key(sink))];
+    let prefix = prefix(sink);
+    let mut after: Option<String> = None;
+    loop {
+        let records = store.scan(Tree::Folds, &prefix, after.as_deref(), PAGE)?;
+        let Some((last, _)) = records.last() else { return Ok(writes) };
+        after = Some(last.clone());
+        writes.extend(records.into_iter().map(|(key, _)| Write::remove(Tree::Folds, key)));
+    }
+}
+
+fn put_at(sink: &str, offset: Offset) -> Write {
+    // A number: there is nothing that could fail to be written.
+    Write::put(Tree::Folds, at_key(sink), serde_json::to_vec(&At { offset }).unwrap_or_default())
+}
+
+fn at_key(sink: &str) -> String {
+    format!("sink-at/{sink}")
+}
+
+fn prefix(sink: &str) -> String {
+    format!("sink/{sink}/")
+}
