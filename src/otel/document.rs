@@ -146,3 +146,6 @@ impl Serialize for Plain<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,6 @@ pub struct Name {
 pub fn all() -> impl Iterator<Item = &'static Name> {
     attributes::ALL.iter().chain(spans::ALL).chain(metrics::names())
 }
+
+#[cfg(test)]
+mod tests;
