@@ -53,6 +53,8 @@ pub enum Form {
 pub enum Source {
     /// OpenTelemetry's semantic conventions.
     SemConv,
+    /// OpenTelemetry's specification of its SDKs.
+    Spec,
     /// Watchpost.
     Own,
     /// A backend, which takes it away again.

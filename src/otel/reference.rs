@@ -138,6 +138,7 @@ fn attributes(out: &mut String) {
 fn marked(name: &Name) -> String {
     match name.source {
         Source::SemConv => format!("`{}` (semantic conventions)", name.name),
+        Source::Spec => format!("`{}` (OpenTelemetry)", name.name),
         Source::Backend => format!("`{}` (Collector)", name.name),
         Source::Own => code(name.name),
     }

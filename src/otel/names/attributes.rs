@@ -70,8 +70,8 @@ attributes! {
     // Errors
     /// The class of the error, one of few.
     ERROR_TYPE = "error.type", SemConv, Text;
-    /// What went wrong, in words.
-    ERROR_MESSAGE = "error.message", SemConv, Text;
+    /// What went wrong, in words. (The conventions have given up their `error.message`.)
+    ERROR_MESSAGE = "watchpost.error.message", Own, Text;
 
     // Processes
     /// The process id, 0 where it has none.
@@ -281,7 +281,7 @@ attributes! {
     /// The metric some of whose points went into its overflow.
     METRIC_NAME = "watchpost.metric.name", Own, Text;
     /// True on the point that takes in what a metric has too many label values for.
-    METRIC_OVERFLOW = "otel.metric.overflow", Own, Bool;
+    METRIC_OVERFLOW = "otel.metric.overflow", Spec, Bool;
     /// The sink.
     SINK_NAME = "watchpost.sink.name", Own, Text;
     /// The kind of dead letter.
