@@ -21,6 +21,7 @@ use watchpost::ingest::{Ingest, Ingestor, MAX_BUS_EVENTS};
 use watchpost::session::follow::Follow;
 use watchpost::session::{Session, Sessions, Start};
 use watchpost::store::Store;
+use watchpost::telemetry::Telemetry;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -204,6 +205,7 @@ async fn over_http(bench: &Bench, rate: u64, events: u64) -> Vec<Duration> {
         prefixes: Vec::new(),
         sources: Vec::new(),
         sinks: Vec::new(),
+        telemetry: Telemetry::local(),
     };
     let serving = tokio::spawn(api::serve(listener, parts, stop.clone()));
     let start = Start::new(&serde_json::json!({ "command": "bench" })).expect("an object");

@@ -1,4 +1,5 @@
-//! The HTTP API, for readers of the log and for operators. Everything stands under `/api/`.
+//! The HTTP API, for readers of the log and for operators. Everything but `/health` and `/metrics`
+//! stands under `/api/`.
 //!
 //! | route | answer |
 //! |---|---|
@@ -9,6 +10,7 @@
 //! | `GET /api/sinks` | how far each sink is, and how it fares |
 //! | `/api/dead-letters…` | what was given up on; see [`dead_letters`] |
 //! | `GET /api/health`, `GET /health` | how everything fares |
+//! | `GET /metrics` | Watchpost's own metrics, for Prometheus (text format 0.0.4) |
 //! | `/api/sessions…` | recording and reading sessions; see [`sessions`] |
 //!
 //! Each of its readers reads the store by itself, so a slow one delays nobody.
@@ -20,6 +22,7 @@ pub mod filter;
 mod follow;
 mod guard;
 mod health;
+mod measure;
 mod processes;
 mod server;
 pub mod sessions;
@@ -44,6 +47,7 @@ use crate::session::Sessions;
 use crate::session::tail::Tail;
 use crate::source::process_compose::Status;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 
 pub use error::Error;
 pub use follow::Follower;
@@ -68,6 +72,8 @@ pub struct Parts {
     pub sources: Vec<(String, watch::Receiver<Status>)>,
     /// The deliveries.
     pub sinks: Vec<deliver::Handle>,
+    /// Where requests are counted, and what `/metrics` shows.
+    pub telemetry: Telemetry,
 }
 
 /// What every route has.
@@ -81,6 +87,7 @@ struct Inner {
     prefixes: Vec<String>,
     sources: Vec<(String, watch::Receiver<Status>)>,
     sinks: Vec<deliver::Handle>,
+    telemetry: Telemetry,
     processes: processes::Cache,
     started: Timestamp,
     followers: Arc<Semaphore>,
@@ -95,7 +102,7 @@ type Shared = Arc<Inner>;
 
 /// Serves the API until `shutdown`; then lets requests that are being answered end, for at most 2 s.
 pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken) -> io::Result<()> {
-    let Parts { store, ingest, sessions, settings, prefixes, sources, sinks } = parts;
+    let Parts { store, ingest, sessions, settings, prefixes, sources, sinks, telemetry } = parts;
     let shared = Arc::new(Inner {
         tail: Tail::new(store.clone()),
         store,
@@ -106,6 +113,7 @@ pub async fn serve(listener: Listener, parts: Parts, shutdown: CancellationToken
         prefixes,
         sources,
         sinks,
+        telemetry,
         processes: processes::Cache::default(),
         started: Timestamp::now(),
         followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
@@ -134,11 +142,13 @@ fn router(shared: Shared) -> Router {
         .route("/api/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/api/health", get(health::whole))
         .route("/health", get(health::bare))
+        .route("/metrics", get(measure::metrics))
         .merge(sessions::routes())
         .fallback(|| async { Error::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
         .method_not_allowed_fallback(|| async {
             Error::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
         })
         .layer(middleware::from_fn_with_state(shared.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(shared.clone(), measure::measure))
         .with_state(shared)
 }

@@ -31,6 +31,7 @@ pub use exit::{Exit, Failure, Outcome};
 pub use out::{Colour, Out};
 
 use crate::config::Environment;
+use crate::telemetry::Slots;
 
 /// Watches supervised processes and records long sessions of work: commits every event durably and in order, and
 /// delivers it.
@@ -88,10 +89,10 @@ impl Cli {
     }
 
     fn start(&self, environment: &Environment, out: &mut Out) -> Outcome {
-        log::start(self.log.as_deref(), self.command.usual_log(), environment)?;
+        let log = log::start(self.log.as_deref(), self.command.usual_log(), environment)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
-        let outcome = runtime.block_on(self.command.run(environment, out));
+        let outcome = runtime.block_on(self.command.run(environment, &log, out));
         // After a forced drain a thread may hang in the disk: it is not waited for.
         runtime.shutdown_timeout(Duration::from_millis(100));
         outcome
@@ -101,9 +102,10 @@ impl Cli {
 impl Command {
     /// What is logged where nobody said: a daemon tells of its course, a command of what went wrong. The NATS
     /// client is silent: whoever uses a connection tells of its loss, and goes on trying where the client gives up.
+    /// So is the OpenTelemetry SDK: what it cannot export is told by our exporters.
     fn usual_log(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Adapter(_) => "warn,watchpost=info,async_nats=off",
+            Self::Run(_) | Self::Adapter(_) => "warn,watchpost=info,async_nats=off,opentelemetry=off",
             Self::Demo(_) => "error,async_nats=off",
             Self::Watch(_) => "warn,watchpost::consumer=info,async_nats=off",
             _ => "warn",
@@ -111,10 +113,10 @@ impl Command {
     }
 
     /// Runs the command; what it has to say goes to `out`.
-    async fn run(&self, environment: &Environment, out: &mut Out) -> Outcome {
+    async fn run(&self, environment: &Environment, log: &Slots, out: &mut Out) -> Outcome {
         match self {
-            Self::Run(args) => run::run(args, environment).await,
-            Self::Adapter(args) => adapter::run(args, environment).await,
+            Self::Run(args) => run::run(args, environment, log).await,
+            Self::Adapter(args) => adapter::run(args, environment, log).await,
             Self::Watch(args) => watch::run(args, environment, out).await,
             Self::Events(args) => events::run(args, environment, out).await,
             Self::Sessions(args) => sessions::run(args, environment, out).await,

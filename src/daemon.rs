@@ -1,7 +1,8 @@
 //! The daemon: builds everything from settings, owns every task, and drains in stages.
 //!
 //! ```text
-//! sources stop → ingest flushes → deliveries and the API finish what is in flight → force → the store closes
+//! sources stop → ingest flushes → deliveries and the API finish what is in flight → force → own telemetry is
+//! flushed → the store closes
 //! ```
 //!
 //! The drain runs on every way out, that of a failed task too. What was not delivered by the deadline stays in
@@ -18,6 +19,7 @@ use std::io;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use self::tasks::{Stage, Tasks};
 use crate::api::{self, Listener, Parts};
@@ -31,6 +33,7 @@ use crate::source;
 use crate::source::process_compose::{Source, Status};
 use crate::source::spool::Spool;
 use crate::store::{self, Store};
+use crate::telemetry::{self, Telemetry};
 
 pub use notify::Notify;
 
@@ -78,12 +81,32 @@ pub struct Daemon {
     sessions: Sessions,
     ingestor: Ingestor,
     tasks: Tasks,
+    telemetry: Telemetry,
 }
 
 impl Daemon {
-    /// Opens the store, and starts ingest, deliveries, the sources and the API, in this order. When it returns,
-    /// the daemon is ready.
+    /// Starts a daemon, with its own telemetry. When it returns, the daemon is ready.
     pub async fn start(settings: Settings, listener: Option<Listener>) -> Result<Self, Error> {
+        let telemetry = Telemetry::start(&settings)?;
+        Self::start_with(settings, listener, telemetry).await
+    }
+
+    /// The same with telemetry that was started before, which is shut down with the daemon, or here where it does
+    /// not start.
+    pub async fn start_with(
+        settings: Settings,
+        listener: Option<Listener>,
+        telemetry: Telemetry,
+    ) -> Result<Self, Error> {
+        let started = Self::build(settings, listener, telemetry.clone()).await;
+        if started.is_err() {
+            telemetry.shutdown(&CancellationToken::new()).await;
+        }
+        started
+    }
+
+    /// Opens the store, and starts ingest, deliveries, the sources and the API, in this order.
+    async fn build(settings: Settings, listener: Option<Listener>, telemetry: Telemetry) -> Result<Self, Error> {
         let place = settings.store.clone();
         let open = tokio::task::spawn_blocking(move || Store::open(&place)).await;
         let store = open.map_err(|error| Error::Failed(format!("opening the store: {error}")))??;
@@ -107,6 +130,7 @@ impl Daemon {
             Ok(())
         });
         let sources = watch_supervisors(&settings, &store, &ingest, &mut tasks)?;
+        telemetry.observe(&store, &ingest, &sinks);
         if let Some(listener) = listener {
             let parts = Parts {
                 store: store.clone(),
@@ -116,12 +140,13 @@ impl Daemon {
                 prefixes: settings.subject_prefixes(),
                 sources,
                 sinks,
+                telemetry: telemetry.clone(),
             };
             tasks.spawn("api", Stage::Readers, |stop| async move {
                 api::serve(listener, parts, stop).await.map_err(|error| error.to_string())
             });
         }
-        Ok(Self { settings, store, sessions, ingestor, tasks })
+        Ok(Self { settings, store, sessions, ingestor, tasks, telemetry })
     }
 
     /// The store.
@@ -146,7 +171,10 @@ impl Daemon {
             Some(failure) => tracing::error!("{failure}; draining"),
             None => tracing::info!("draining"),
         }
-        let drained = self.drain(&shutdown.force).await;
+        let telemetry = self.telemetry.clone();
+        let span = tracing::debug_span!(target: telemetry::names::SPANS, "drain", error.message = failed);
+        let drained = self.drain(&shutdown.force).instrument(span).await;
+        telemetry.shutdown(&shutdown.force).await;
         match (failed, drained) {
             (Some(failure), Err(error)) => Err(Error::Failed(format!("{failure}; {error}"))),
             (Some(failure), Ok(())) => Err(Error::Failed(failure)),
@@ -156,7 +184,7 @@ impl Daemon {
 
     /// The stages, one behind the other, until the deadline or until it is forced.
     async fn drain(self, force: &CancellationToken) -> Result<(), Error> {
-        let Self { settings, store, sessions, ingestor, mut tasks } = self;
+        let Self { settings, store, sessions, ingestor, mut tasks, telemetry: _ } = self;
         let deadline = Instant::now() + settings.drain_deadline.0;
         let cut = async {
             tokio::select! {

@@ -7,6 +7,7 @@
 mod bus;
 mod ingestor;
 mod late;
+mod meter;
 mod outage;
 mod pruning;
 mod tally;
@@ -19,10 +20,12 @@ use crate::store::{self, Pruned, Receipt, Refused, Submission};
 
 pub use bus::{MAX_BUS_BYTES, MAX_BUS_EVENTS, Order};
 pub use ingestor::Ingestor;
+pub use meter::{Commit, Reason};
 pub use tally::{Account, MAX_TOLD, Missed, Tally};
 
 use bus::{Bus, Reply};
 use late::Late;
+use meter::Meter;
 
 /// Why a submission was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +75,7 @@ impl From<store::Error> for Error {
 pub struct Ingest {
     bus: Arc<Bus>,
     late: Late,
+    meter: Arc<Meter>,
 }
 
 /// The answer that a submission will get once it is durable.
@@ -88,7 +92,7 @@ impl Pending {
 impl Ingest {
     /// Puts a submission on the bus, or says at once that it is full.
     pub fn try_submit(&self, mut submission: Submission) -> Result<Pending, Error> {
-        self.bus.push(&mut submission).map(Pending)
+        self.counted(self.bus.push(&mut submission).map(Pending))
     }
 
     /// Waits for room on the bus, and no longer; the answer is still to come.
@@ -111,7 +115,7 @@ impl Ingest {
     /// Puts an event on the bus, and its answer into an account; or says at once that the bus is full. Answers
     /// which one it is by that account.
     pub fn try_post(&self, draft: Draft, tally: &Arc<Tally>) -> Result<u64, Error> {
-        self.bus.post(&mut Submission::events(vec![draft]), tally)
+        self.counted(self.bus.post(&mut Submission::events(vec![draft]), tally))
     }
 
     /// The same; waits for room on the bus.
@@ -134,9 +138,34 @@ impl Ingest {
             let room = self.bus.room();
             match put(&mut submission) {
                 Err(Error::Full) => room.await,
-                done => return done,
+                done => return self.counted(done),
             }
         }
+    }
+
+    fn counted<T>(&self, put: Result<T, Error>) -> Result<T, Error> {
+        put.inspect_err(|error| self.meter.refused(error))
+    }
+
+    /// How many events wait on the bus, at most [`MAX_BUS_EVENTS`].
+    pub fn waiting(&self) -> usize {
+        self.bus.waiting()
+    }
+
+    /// How many events became durable since ingest was started.
+    pub fn committed(&self) -> u64 {
+        self.meter.committed()
+    }
+
+    /// How many submissions were refused since ingest was started, by reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (Reason, u64)> {
+        self.meter.refusals()
+    }
+
+    /// Tells each commit to `watcher`, on a thread of ingest that waits for it: it has to be short. There is one
+    /// watcher; where there is one already, it stays.
+    pub fn watch_commits(&self, watcher: impl Fn(Commit) + Send + Sync + 'static) {
+        self.meter.watch(Box::new(watcher));
     }
 
     /// Prunes the sessions that may go now (`Store::prunable`), and waits until they are gone.

@@ -67,6 +67,9 @@ pub mod deliver;
 // Reading events out of JetStream.
 pub mod consumer;
 
+// Watchpost's own traces, logs and metrics.
+pub mod telemetry;
+
 // HTTP for readers of the log, for operators, and for the writers of sessions.
 pub mod api;
 

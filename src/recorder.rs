@@ -40,6 +40,7 @@ use crate::config;
 use crate::ingest::{Ingest, Ingestor};
 use crate::session::Sessions;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 
 pub use crate::session::{End, Start, Verdict};
 pub use error::Error;
@@ -130,6 +131,8 @@ impl Recorder {
             return Ok(None);
         };
         let url = listener.url();
+        let telemetry = Telemetry::local();
+        telemetry.observe(&here.store, &here.ingest, &[]);
         let parts = Parts {
             store: here.store.clone(),
             ingest: here.ingest.clone(),
@@ -138,6 +141,7 @@ impl Recorder {
             prefixes: config::Settings::default().subject_prefixes(),
             sources: Vec::new(),
             sinks: Vec::new(),
+            telemetry,
         };
         here.served.push(tokio::spawn(api::serve(listener, parts, here.stop_serving.clone())));
         Ok(Some(url))

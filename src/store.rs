@@ -256,6 +256,17 @@ pub enum Health {
     Recovering(String),
 }
 
+/// The room that the store takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of events and log that are alive.
+    pub live_bytes: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Bytes that the file system has left, where it says so.
+    pub free_bytes: Option<u64>,
+}
+
 /// What is in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stats {

@@ -6,6 +6,7 @@ use super::config::load;
 use super::exit::Outcome;
 use super::run::{flag, serve};
 use crate::config::{Base, Environment, Flag};
+use crate::telemetry::Slots;
 
 /// Watch one process-compose and publish its events to NATS JetStream, until SIGTERM or Ctrl-C.
 ///
@@ -49,8 +50,8 @@ pub(super) struct Args {
     api: Option<String>,
 }
 
-pub(super) async fn run(args: &Args, environment: &Environment) -> Outcome {
-    serve(load(None, Base::Adapter, environment, &flags(args))?, environment).await
+pub(super) async fn run(args: &Args, environment: &Environment, log: &Slots) -> Outcome {
+    serve(load(None, Base::Adapter, environment, &flags(args))?, environment, log).await
 }
 
 fn flags(args: &Args) -> Vec<Flag> {

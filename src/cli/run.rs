@@ -10,6 +10,7 @@ use super::config::{load, path};
 use super::exit::{Exit, Failure, Outcome};
 use crate::config::{Base, Environment, Flag, Settings};
 use crate::daemon::{self, Daemon, Notify, Shutdown};
+use crate::telemetry::{Slots, Telemetry};
 
 /// Run the daemon that a configuration describes, until SIGTERM or Ctrl-C; a second one forces it.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub(super) struct Args {
     api: Option<String>,
 }
 
-pub(super) async fn run(args: &Args, environment: &Environment) -> Outcome {
+pub(super) async fn run(args: &Args, environment: &Environment, log: &Slots) -> Outcome {
     let Some(config) = path(args.config.as_ref(), environment) else {
         let words = "give --config FILE; `watchpost config example` prints one, and `watchpost adapter` needs none";
         return Err(Failure::says(Exit::Usage, words));
@@ -38,7 +39,7 @@ pub(super) async fn run(args: &Args, environment: &Environment) -> Outcome {
         flag("--api", "api.listen", args.api.clone()),
     ];
     let flags: Vec<Flag> = flags.into_iter().flatten().collect();
-    serve(load(Some(&config), Base::Empty, environment, &flags)?, environment).await
+    serve(load(Some(&config), Base::Empty, environment, &flags)?, environment, log).await
 }
 
 /// An option as a setting, where it is given.
@@ -56,7 +57,7 @@ fn open_more_files() {
 }
 
 /// Runs a daemon until a signal, or until one of its tasks fails.
-pub(super) async fn serve(settings: Settings, environment: &Environment) -> Outcome {
+pub(super) async fn serve(settings: Settings, environment: &Environment, log: &Slots) -> Outcome {
     open_more_files();
     let notify = Notify::from_environment(environment);
     let shutdown = Shutdown::default();
@@ -64,9 +65,14 @@ pub(super) async fn serve(settings: Settings, environment: &Environment) -> Outc
     let listener = daemon::bind(&settings).await?;
     let api = listener.as_ref().map_or_else(|| "off".to_owned(), |listener| listener.url());
     let dir = settings.store.dir.clone();
+    let telemetry = Telemetry::start(&settings).map_err(daemon::Error::from)?;
+    log.fill(&telemetry);
     let daemon = tokio::select! {
-        daemon = Daemon::start(settings, listener) => daemon?,
-        () = shutdown.force.cancelled() => return Err(daemon::Error::Forced("the start".into()).into()),
+        daemon = Daemon::start_with(settings, listener, telemetry.clone()) => daemon?,
+        () = shutdown.force.cancelled() => {
+            telemetry.shutdown(&shutdown.force).await;
+            return Err(daemon::Error::Forced("the start".into()).into());
+        }
     };
     tracing::info!(store = %dir.display(), api, "ready");
     notify.ready();

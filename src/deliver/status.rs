@@ -59,6 +59,9 @@ pub struct Status {
     pub dead_lettered: u64,
     /// Failures in a row.
     pub failures: u32,
+    /// Failures since this process started; for its metrics.
+    #[serde(skip)]
+    pub failed: u64,
     /// When it tries again, while it waits.
     pub retry_at: Option<Timestamp>,
     /// The last error, also when all is well again.
@@ -78,6 +81,7 @@ impl Status {
             delivered: 0,
             dead_lettered: 0,
             failures: 0,
+            failed: 0,
             retry_at: None,
             last_error: None,
         }

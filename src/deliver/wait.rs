@@ -51,6 +51,7 @@ impl<S: Sink> Delivery<S> {
         self.show(|status| {
             status.state = State::Waiting;
             status.failures = status.failures.saturating_add(1);
+            status.failed += 1;
             status.retry_at = Some(now.plus_millis(wait_millis));
             status.last_error = Some(Failure { time: now, message });
         });

@@ -209,6 +209,11 @@ impl Bus {
         std::mem::take(&mut self.queue().asked)
     }
 
+    /// The events that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue().events
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue().items.is_empty()
     }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::bus::{Answer, Bus};
+use super::bus::{Answer, Bus, Reply};
 use super::late::Late;
+use super::meter::{Begun, Meter};
 use super::outage::Outage;
 use super::pruning::Pruning;
 use super::writing::Writing;
@@ -40,8 +41,8 @@ pub(super) struct Applied {
 pub(super) type Waiting = Vec<Applied>;
 
 pub(super) enum Message {
-    /// Applied up to this offset.
-    Applied(Offset, Waiting),
+    /// A batch, applied up to this offset.
+    Applied(Offset, Begun, Waiting),
     /// The store was opened again: flushing makes sense again.
     Recovered,
 }
@@ -52,6 +53,7 @@ pub(super) struct Common {
     pub(super) handed: AtomicUsize,
     /// Why the last flush failed, until the store has been opened again.
     pub(super) failed: Mutex<Option<String>>,
+    pub(super) meter: Arc<Meter>,
     outage: Mutex<Outage>,
 }
 
@@ -68,13 +70,24 @@ impl Common {
             self.outage().failed(&error.to_string(), streams, (Instant::now(), Timestamp::now()));
         }
         for Applied { answer, outcome, .. } in waiting {
-            answer.give(match (&error, outcome) {
-                // A refusal stands whatever became of the others.
-                (_, Err(refused)) => Err(refused.into()),
-                (Some(error), Ok(_)) => Err(Error::Unknown(error.to_string())),
-                (None, Ok(receipts)) => Ok(receipts),
-            });
+            self.give(
+                answer,
+                match (&error, outcome) {
+                    // A refusal stands whatever became of the others.
+                    (_, Err(refused)) => Err(refused.into()),
+                    (Some(error), Ok(_)) => Err(Error::Unknown(error.to_string())),
+                    (None, Ok(receipts)) => Ok(receipts),
+                },
+            );
         }
+    }
+
+    /// Answers a submission, and counts a refusal.
+    pub(super) fn give(&self, answer: Answer, reply: Reply) {
+        if let Err(error) = &reply {
+            self.meter.refused(error);
+        }
+        answer.give(reply);
     }
 }
 
@@ -105,7 +118,9 @@ impl Ingest {
         let bus = Arc::<Bus>::default();
         let late = Late::default();
         let outage = Mutex::new(Outage::new(failed_after));
-        let common = Arc::new(Common { handed: AtomicUsize::new(0), failed: Mutex::default(), outage });
+        let meter = Arc::new(Meter::starting_at(store.range().end));
+        let (handed, failed) = (AtomicUsize::new(0), Mutex::default());
+        let common = Arc::new(Common { handed, failed, meter: meter.clone(), outage });
         let (hand, handed) = sync_channel(AHEAD);
         let (end, ended) = watch::channel(false);
         let stop_index = Arc::<AtomicBool>::default();
@@ -135,7 +150,7 @@ impl Ingest {
             spawn("watchpost-write", guard, move || writing.run())
         };
         let threads = vec![write, flush, index];
-        Ok((Self { bus: bus.clone(), late }, Ingestor { bus, ended, threads, stop_index }))
+        Ok((Self { bus: bus.clone(), late, meter }, Ingestor { bus, ended, threads, stop_index }))
     }
 }
 
@@ -204,11 +219,12 @@ fn keep_flushing(
 ) {
     let mut failed: Option<store::Error> = None;
     while let Ok(first) = handed.recv() {
-        let (mut end, mut waiting, mut batches) = (0, Waiting::new(), 0);
+        let (mut end, mut waiting, mut batches, mut begun) = (0, Waiting::new(), 0, Vec::new());
         for message in std::iter::once(first).chain(handed.try_iter()) {
             match message {
-                Message::Applied(to, more) => {
+                Message::Applied(to, batch, more) => {
                     end = to;
+                    begun.push(batch);
                     waiting.extend(more);
                     batches += 1;
                 }
@@ -223,7 +239,10 @@ fn keep_flushing(
         }
         if failed.is_none() {
             match flusher.flush(end) {
-                Ok(()) => common.outage().over(),
+                Ok(()) => {
+                    common.outage().over();
+                    common.meter.durable(end, &begun);
+                }
                 Err(error) => {
                     *common.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
                     failed = Some(error);

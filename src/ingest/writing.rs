@@ -9,6 +9,7 @@ use super::Error;
 use super::bus::{Bus, Item, Taken};
 use super::ingestor::{Applied, Common, Message, Waiting};
 use super::late::Late;
+use super::meter::Begun;
 use super::pruning::Pruning;
 use crate::event::Timestamp;
 use crate::store::{self, Flusher, MAX_BATCH_EVENTS, Outcome, Submission, Writer};
@@ -96,7 +97,7 @@ impl Writing {
         let room = self.writer.check_room().is_ok();
         if room && self.common.outage().is_on() && self.common.handed.load(Ordering::Acquire) == 0 {
             self.tell_outage();
-            self.flush();
+            self.flush(&[]);
         }
     }
 
@@ -117,15 +118,19 @@ impl Writing {
         }
         if !told.is_empty() {
             tracing::error!(sessions = told.len(), "commits had failed for long: these sessions are failed");
-            self.flush();
+            self.flush(&[]);
         }
     }
 
-    /// Makes durable what was applied; whether that went well.
-    fn flush(&mut self) -> Option<store::Error> {
-        let failed = self.flusher.flush(self.writer.next_offset()).err();
+    /// Makes durable what was applied, these batches among it; whether that went well.
+    fn flush(&mut self, begun: &[Begun]) -> Option<store::Error> {
+        let end = self.writer.next_offset();
+        let failed = self.flusher.flush(end).err();
         match &failed {
-            None => self.common.outage().over(),
+            None => {
+                self.common.outage().over();
+                self.common.meter.durable(end, begun);
+            }
             Some(error) => self.broken = Some((error.to_string(), None)),
         }
         failed
@@ -135,7 +140,8 @@ impl Writing {
         if let Some((reason, _)) = &self.broken {
             return self.refuse(items, &Error::Recovering(reason.clone()));
         }
-        let items = in_order(items);
+        let items = self.in_order(items);
+        let (from, at) = (self.writer.next_offset(), Instant::now());
         let (submissions, answers): (Vec<_>, Vec<_>) = items.into_iter().map(|i| (i.submission, i.answer)).unzip();
         match self.writer.apply(&submissions) {
             Ok(outcomes) => {
@@ -143,7 +149,8 @@ impl Writing {
                 let streams = submissions.iter().map(|submission| Some(submission.drafts.first()?.session.clone()));
                 let applied = answers.into_iter().zip(outcomes).zip(streams);
                 let applied = applied.map(|((answer, outcome), stream)| Applied { answer, outcome, stream });
-                self.applied(applied.collect());
+                let events = self.writer.next_offset() - from;
+                self.applied(Begun { events, at }, applied.collect());
             }
             Err(error) => {
                 if !matches!(error, store::Error::NoRoom(_)) {
@@ -151,7 +158,7 @@ impl Writing {
                 }
                 let error = Error::from(error);
                 self.failed(&error, &submissions);
-                answers.into_iter().for_each(|answer| answer.give(Err(error.clone())));
+                answers.into_iter().for_each(|answer| self.common.give(answer, Err(error.clone())));
             }
         }
     }
@@ -170,12 +177,12 @@ impl Writing {
         }
     }
 
-    fn applied(&mut self, waiting: Waiting) {
+    fn applied(&mut self, begun: Begun, waiting: Waiting) {
         // With nothing else to do, the way over the other thread would only cost time.
         if self.common.handed.load(Ordering::Acquire) > 0 || !self.bus.is_empty() {
-            return self.hand(Message::Applied(self.writer.next_offset(), waiting));
+            return self.hand(Message::Applied(self.writer.next_offset(), begun, waiting));
         }
-        let failed = self.flush();
+        let failed = self.flush(&[begun]);
         self.common.answer(waiting, failed);
     }
 
@@ -187,7 +194,7 @@ impl Writing {
     fn refuse(&self, items: Vec<Item>, error: &Error) {
         for Item { submission, answer, .. } in items {
             self.failed(error, &[submission]);
-            answer.give(Err(error.clone()));
+            self.common.give(answer, Err(error.clone()));
         }
     }
 
@@ -230,15 +237,15 @@ impl Writing {
             }
         }
     }
-}
 
-/// Answers those that stand behind one that has to be sent again, and leaves the others.
-fn in_order(items: Vec<Item>) -> Vec<Item> {
-    let (behind, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.answer.behind().is_some());
-    for Item { answer, .. } in behind {
-        if let Some(error) = answer.behind().cloned() {
-            answer.give(Err(error));
+    /// Answers those that stand behind one that has to be sent again, and leaves the others.
+    fn in_order(&self, items: Vec<Item>) -> Vec<Item> {
+        let (behind, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.answer.behind().is_some());
+        for Item { answer, .. } in behind {
+            if let Some(error) = answer.behind().cloned() {
+                self.common.give(answer, Err(error));
+            }
         }
+        items
     }
-    items
 }

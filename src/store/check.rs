@@ -10,7 +10,7 @@ use super::engine::{Engine, Tree};
 use super::head::Head;
 use super::ids::Ids;
 use super::transfer::SIDE;
-use super::{Error, MAX_VALUE, Stats, Store, StreamInfo, index, parts, read};
+use super::{Error, MAX_VALUE, Room, Stats, Store, StreamInfo, index, parts, read};
 use crate::event::session::kind::{SESSION_ENDED, SESSION_STARTED};
 use crate::event::{Class, Offset, StreamId};
 
@@ -72,17 +72,31 @@ impl Store {
         Ok(head.map(|head| stream_info(id.clone(), &head)))
     }
 
+    /// The room that it takes; walks nothing.
+    ///
+    /// # Errors
+    /// [`Error::Recovering`].
+    pub fn room(&self) -> Result<Room, Error> {
+        let engine = self.shared.engine()?;
+        Ok(Room {
+            live_bytes: self.shared.live_bytes(),
+            disk_bytes: engine.disk_bytes(),
+            free_bytes: self.shared.free(),
+        })
+    }
+
     /// Counts what is there; walks the streams, not the events.
     pub fn stats(&self) -> Result<Stats, Error> {
         let engine = self.shared.engine()?;
         let streams = engine.range(Tree::SessionMeta, (Bound::Unbounded, Bound::Unbounded), false).count();
+        let Room { live_bytes, disk_bytes, free_bytes } = self.room()?;
         Ok(Stats {
             first_offset: self.shared.first(),
             next_offset: self.shared.end(),
             streams: streams as u64,
-            live_bytes: self.shared.live_bytes(),
-            disk_bytes: engine.disk_bytes(),
-            free_bytes: self.shared.free(),
+            live_bytes,
+            disk_bytes,
+            free_bytes,
             indexed: self.shared.indexed(),
             ids: self.shared.ids.load(Ordering::Relaxed),
         })

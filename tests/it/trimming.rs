@@ -10,6 +10,7 @@ use watchpost::ingest::{self, Ingest};
 use watchpost::session::Sessions;
 use watchpost::state::process::Processes;
 use watchpost::store::{Disk, Limit, Store, Submission, Tree, Write};
+use watchpost::telemetry::Telemetry;
 
 use super::support::log::Log;
 
@@ -161,6 +162,7 @@ async fn the_processes_of_the_api_miss_nothing_that_was_trimmed_between_two_requ
         prefixes: Vec::new(),
         sources: Vec::new(),
         sinks: Vec::new(),
+        telemetry: Telemetry::local(),
     };
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(api::serve(listener, parts, shutdown.clone()));

@@ -80,8 +80,11 @@ fn walk(value: &Value) -> Vec<&Value> {
 /// The type and the uid of every data source that is named.
 pub(crate) fn references(json: &Value) -> Vec<(&str, &str)> {
     let named = walk(json).into_iter().filter_map(|value| value.get("datasource"));
-    let part = |source: &'_ Value, key: &str| source[key].as_str().expect("each names a type and a uid");
     named.map(|source| (part(source, "type"), part(source, "uid"))).collect()
+}
+
+fn part<'a>(source: &'a Value, key: &str) -> &'a str {
+    source[key].as_str().expect("each names a type and a uid")
 }
 
 /// The addresses that the fields of a panel link to.

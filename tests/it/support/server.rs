@@ -12,6 +12,7 @@ use watchpost::config::{self, Api, Listen};
 use watchpost::session::Sessions;
 use watchpost::source::process_compose::Status;
 use watchpost::store::Store;
+use watchpost::telemetry::Telemetry;
 
 use super::history::Log;
 
@@ -33,6 +34,8 @@ pub(crate) async fn serve(log: &Log, settings: &Api, session: &config::Session) 
     let (source, status) = watch::channel(Status::Up);
     let started = Sessions::start(log.store.clone(), log.ingest.clone(), session.clone());
     let (sessions, keeper) = started.expect("a store");
+    let telemetry = Telemetry::local();
+    telemetry.observe(&log.store, &log.ingest, &[]);
     let parts = Parts {
         store: log.store.clone(),
         ingest: log.ingest.clone(),
@@ -41,6 +44,7 @@ pub(crate) async fn serve(log: &Log, settings: &Api, session: &config::Session) 
         prefixes: vec!["core.process".into()],
         sources: vec![("main".into(), status)],
         sinks: Vec::new(),
+        telemetry,
     };
     let (serving, keeping) = (api::serve(listener, parts, shutdown.clone()), keeper.run(shutdown.clone()));
     let task = tokio::spawn(async { tokio::join!(serving, keeping).0 });
