@@ -25,6 +25,7 @@ mod it {
     mod jetstream_sessions;
     mod nats_auth;
     mod otlp;
+    mod otlp_collector;
     mod otlp_delivery;
     mod playback;
     mod readme;
