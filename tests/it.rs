@@ -26,6 +26,7 @@ mod it {
     mod kibana;
     mod nats_auth;
     mod otlp;
+    mod otlp_collector;
     mod otlp_delivery;
     mod otlp_metrics;
     mod playback;
