@@ -56,6 +56,13 @@ pub struct Hit {
     pub document: Value,
 }
 
+impl Hit {
+    /// When the event happened; nothing where the document does not say.
+    pub fn time(&self) -> Option<Timestamp> {
+        document::moment(&self.document["@timestamp"])
+    }
+}
+
 /// Why nothing was found.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

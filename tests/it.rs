@@ -25,6 +25,8 @@ mod it {
     mod jetstream_sessions;
     mod kibana;
     mod nats_auth;
+    mod otlp;
+    mod otlp_delivery;
     mod playback;
     mod readme;
     mod readme_sessions;
@@ -44,6 +46,7 @@ mod it {
     mod sessions_store;
     mod source;
     mod source_faults;
+    mod spans;
     mod spool;
     mod stack;
     mod store;

@@ -93,7 +93,7 @@ async fn print(mut search: Search<'_>, args: &Args, out: &mut Out) -> Outcome {
 /// When, how loud, what, and in words.
 fn line(hit: &Hit) -> String {
     let text = |pointer: &str| hit.document.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
-    let time = text("/@timestamp").replace('T', " ");
+    let time = hit.time().map(|time| time.to_string().replace('T', " ")).unwrap_or_default();
     let (severity, name) = (text("/severity_text"), text("/event_name"));
     format!("{} {severity:<7} {name:<28} {}", time.trim_end_matches('Z'), text("/body/text").escape_debug())
 }

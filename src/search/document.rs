@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::event::Logged;
+use crate::event::{Logged, Timestamp};
 use crate::otel::{Tracker, document, logs};
 
 /// A document.
@@ -34,4 +34,12 @@ impl Document {
             Some(value) => vec![value],
         }
     }
+}
+
+/// A time as documents have it: milliseconds and nanoseconds with a dot between, or as RFC 3339 where another wrote
+/// it.
+pub(super) fn moment(value: &Value) -> Option<Timestamp> {
+    let text = value.as_str()?;
+    let millis = text.split('.').next().and_then(|millis| millis.parse().ok());
+    millis.map(Timestamp::from_millis).or_else(|| text.parse().ok())
 }

@@ -4,11 +4,10 @@ use std::ops::RangeBounds;
 
 use serde_json::Value;
 
-use super::document::Document;
+use super::document::{Document, moment};
 use super::expression::{Expression, Node, Test};
 use super::field::{Field, Sort};
 use super::value::words;
-use crate::event::Timestamp;
 
 impl Expression {
     /// Whether it is meant.
@@ -47,9 +46,7 @@ fn meets(field: &Field, test: &Test, value: &Value) -> bool {
         Test::Bool(truth) => value.as_bool() == Some(*truth),
         Test::Between(from, to) => {
             let number = match field.sort {
-                Sort::Time => {
-                    value.as_str().and_then(|text| text.parse::<Timestamp>().ok()).map(|t| t.as_millis() as f64)
-                }
+                Sort::Time => moment(value).map(|time| time.as_millis() as f64),
                 _ => value.as_f64(),
             };
             number.is_some_and(|number| (*from, *to).contains(&number))

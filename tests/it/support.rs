@@ -1,8 +1,10 @@
 //! What the tests share.
 
 pub(crate) mod account;
+pub(crate) mod certificates;
 pub(crate) mod collector;
 pub(crate) mod daemon;
+pub(crate) mod delivering;
 pub(crate) mod documents;
 pub(crate) mod elasticsearch;
 pub(crate) mod events;
@@ -12,6 +14,7 @@ pub(crate) mod http;
 pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
+pub(crate) mod otlp;
 pub(crate) mod prometheus;
 pub(crate) mod promtool;
 pub(crate) mod running;

@@ -1,6 +1,6 @@
 //! What events of processes and of sources say. Pure.
 
-use crate::event::process::{ProcessData, Reason, ResourcesData, RestartedBy, kind};
+use crate::event::process::{DependenciesData, ProcessData, Reason, ResourcesData, RestartedBy, kind};
 use crate::event::source::{self, SourceData};
 
 pub(super) fn process(kind: &str, data: &ProcessData) -> Option<String> {
@@ -24,9 +24,21 @@ pub(super) fn process(kind: &str, data: &ProcessData) -> Option<String> {
 }
 
 pub(super) fn sample(data: ResourcesData) -> String {
-    let of = if data.parts > 1 { format!(", part {} of {}", data.part, data.parts) } else { String::new() };
-    let (count, es) = (data.processes.len(), if data.processes.len() == 1 { "" } else { "es" });
-    format!("source {} sampled {count} process{es}{of}", data.source)
+    format!("source {} sampled {}{}", data.source, processes(data.processes.len()), part(data.part, data.parts))
+}
+
+pub(super) fn listing(data: DependenciesData) -> String {
+    let count = processes(data.processes.len());
+    let waiting = data.processes.iter().filter(|process| !process.depends_on.is_empty()).count();
+    format!("source {} listed {count}, {waiting} with dependencies{}", data.source, part(data.part, data.parts))
+}
+
+fn processes(count: usize) -> String {
+    format!("{count} process{}", if count == 1 { "" } else { "es" })
+}
+
+fn part(part: u32, parts: u32) -> String {
+    if parts > 1 { format!(", part {part} of {parts}") } else { String::new() }
 }
 
 fn pid(pid: i64) -> String {

@@ -128,6 +128,14 @@ attributes! {
     SAMPLE_PARTS = "watchpost.sample.parts", Own, Int, "{part}";
     /// What each process used.
     SAMPLE_PROCESSES = "watchpost.sample.processes", Own, Json;
+    /// The parts of one listing of the dependencies have the same number, the next listing a greater one.
+    LISTING_ID = "watchpost.listing.id", Own, Int;
+    /// Which part of the listing it is, from 1.
+    LISTING_PART = "watchpost.listing.part", Own, Int;
+    /// How many parts the listing has.
+    LISTING_PARTS = "watchpost.listing.parts", Own, Int, "{part}";
+    /// The processes, and what each waits for.
+    LISTING_PROCESSES = "watchpost.listing.processes", Own, Json;
     /// Whether every process was launched, and ready or over, within ten minutes.
     STARTUP_COMPLETE = "watchpost.startup.complete", Own, Bool;
     /// How many processes were to be launched with the project.
