@@ -23,7 +23,10 @@ mod it {
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
+    mod kibana;
     mod nats_auth;
+    mod otlp;
+    mod otlp_delivery;
     mod playback;
     mod readme;
     mod readme_sessions;
