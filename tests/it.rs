@@ -56,4 +56,5 @@ mod it {
     mod tests_readme;
     mod trimming;
     mod watch;
+    mod whole_way;
 }
