@@ -65,6 +65,7 @@ async fn play(name: &str) -> Account {
     record(&log, "main", &recording).await;
     let events = log.events();
     check_fold(name, &events);
+    super::spans::processes::check(name, &events);
     // The last polls may have come too late for what happened at the very end.
     let until = recording.wall.plus_millis(recording.length_ms() as i64 - 3000);
     account(&recording.truth, until, &shown(&recording, false), &told(&events))
