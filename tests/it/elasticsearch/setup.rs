@@ -6,13 +6,13 @@ use serde_json::json;
 use watchpost::elasticsearch::{Connection, Kept, setup};
 use watchpost::sink;
 
-use super::{Sink, of_day, resumed, server, stream};
+use super::{Sink, of_day, prepared, resumed, stream};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::test]
 async fn the_same_setup_again_changes_nothing_and_says_that_nothing_is_deleted_here() {
-    let server = server().await;
+    let server = prepared().await;
     let connection = Connection::new(&server.settings()).expect("settings");
     let first = setup(&connection, 90 * DAY).await.expect("set up");
     assert_eq!(
@@ -30,7 +30,7 @@ async fn the_same_setup_again_changes_nothing_and_says_that_nothing_is_deleted_h
 
 #[tokio::test]
 async fn without_a_template_nothing_is_made_and_the_sink_says_what_to_do() {
-    let server = server().await;
+    let server = prepared().await;
     let other = json!({"index_patterns": [stream(20)], "priority": 900, "template": {}});
     server.done("PUT", "/_index_template/no_data_stream", Some(other)).await;
     let sent = resumed(server.settings()).await.send(&of_day(20, 0, 2)).await;
