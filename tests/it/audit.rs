@@ -95,12 +95,13 @@ async fn in_elasticsearch(there: &elasticsearch::Server, dir: &Path, events: &[L
     let id = |at: usize| events[at].event.id.to_string();
     let stream = data_stream(&events[3].event);
     there.delete(&stream, &id(3)).await;
-    let found = json!({"query": {"ids": {"values": [id(4)]}}});
+    let found = json!({"query": {"ids": {"values": [id(4)]}}, "seq_no_primary_term": true});
     let found = there.done("POST", &format!("/{stream}/_search"), Some(found)).await;
-    let (index, mut document) = (&found["hits"]["hits"][0]["_index"], found["hits"]["hits"][0]["_source"].clone());
-    let index = index.as_str().expect("a name");
+    let hit = &found["hits"]["hits"][0];
+    let (index, mut document) = (hit["_index"].as_str().expect("a name"), hit["_source"].clone());
+    let version = format!("if_seq_no={}&if_primary_term={}", hit["_seq_no"], hit["_primary_term"]);
     document["body"]["text"] = "something else".into();
-    there.done("PUT", &format!("/{index}/_doc/{}", id(4)), Some(document.clone())).await;
+    there.done("PUT", &format!("/{index}/_doc/{}?{version}", id(4)), Some(document.clone())).await;
     let added = uuid::Uuid::from_u128(0xadd).to_string();
     document["attributes"]["watchpost.event.id"] = added.clone().into();
     document["attributes"]["watchpost.event.seq"] = 4000.into();
