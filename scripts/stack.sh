@@ -6,7 +6,7 @@
 #   STACK_DIR       its data, logs and process ids; they stay when it ends
 #   STACK_OFFSET    added to every port, for a second stack (0)
 #   TEMPO_BIN       a Tempo, of version 3
-#   WATCHPOST_BIN   a watchpost; else it is built
+#   STACK_WATCHPOST   a watchpost; else it is built
 #   PROCESS_COMPOSE_URL   a supervisor to watch
 set -eu
 
@@ -62,7 +62,10 @@ start() {
 }
 
 stop() {
-    runs "$1" || { rm -f "$dir/pids/$1"; return 0; }
+    if ! runs "$1"; then
+        rm -f "$dir/pids/$1"
+        return
+    fi
     read -r pid since <"$dir/pids/$1"
     kill -s TERM -- "-$pid"
     tries=0
@@ -144,9 +147,9 @@ start_collector() {
 }
 
 start_watchpost() {
-    if [ -z "${WATCHPOST_BIN:-}" ]; then
+    if [ -z "${STACK_WATCHPOST:-}" ]; then
         (cd "$top" && "${CARGO:-cargo}" build --locked --quiet --release --bin watchpost)
-        WATCHPOST_BIN=${CARGO_TARGET_DIR:-$top/target}/release/watchpost
+        STACK_WATCHPOST=${CARGO_TARGET_DIR:-$top/target}/release/watchpost
     fi
     cat >"$dir/watchpost.yaml" <<EOF
 store:
@@ -162,8 +165,8 @@ api:
 EOF
     [ -z "${PROCESS_COMPOSE_URL:-}" ] ||
         printf 'process_compose:\n  - name: main\n    url: %s\n' "$PROCESS_COMPOSE_URL" >>"$dir/watchpost.yaml"
-    "$WATCHPOST_BIN" elasticsearch setup --config "$dir/watchpost.yaml"
-    start watchpost "http://127.0.0.1:$watchpost/health" "$WATCHPOST_BIN" run --config "$dir/watchpost.yaml"
+    "$STACK_WATCHPOST" elasticsearch setup --config "$dir/watchpost.yaml"
+    start watchpost "http://127.0.0.1:$watchpost/health" "$STACK_WATCHPOST" run --config "$dir/watchpost.yaml"
 }
 
 urls() {
