@@ -6,7 +6,7 @@ pub mod amount;
 mod process;
 mod session;
 
-use crate::event::process::kind::RESOURCES_SAMPLED;
+use crate::event::process::kind::{DEPENDENCIES_LISTED, RESOURCES_SAMPLED};
 use crate::event::{Class, Event};
 
 /// The most characters of a payload that nobody knows.
@@ -17,6 +17,7 @@ pub fn text(event: &Event) -> String {
     let kind = event.kind.as_str();
     let known = match event.session.class() {
         Class::Process if kind == RESOURCES_SAMPLED => event.data.read().ok().map(process::sample),
+        Class::Process if kind == DEPENDENCIES_LISTED => event.data.read().ok().map(process::listing),
         Class::Process => event.data.read().ok().and_then(|data| process::process(kind, &data)),
         Class::Source => event.data.read().ok().and_then(|data| process::source(kind, &data)),
         Class::Session => Some(session::told(kind, event.data.get())),

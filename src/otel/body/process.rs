@@ -1,6 +1,6 @@
 //! What events of processes and of sources say. Pure.
 
-use crate::event::process::{ProcessData, Reason, ResourcesData, RestartedBy, kind};
+use crate::event::process::{DependenciesData, ProcessData, Reason, ResourcesData, RestartedBy, kind};
 use crate::event::source::{self, SourceData};
 
 pub(super) fn process(kind: &str, data: &ProcessData) -> Option<String> {
@@ -24,9 +24,16 @@ pub(super) fn process(kind: &str, data: &ProcessData) -> Option<String> {
 }
 
 pub(super) fn sample(data: ResourcesData) -> String {
-    let of = if data.parts > 1 { format!(", part {} of {}", data.part, data.parts) } else { String::new() };
-    let (count, es) = (data.processes.len(), if data.processes.len() == 1 { "" } else { "es" });
-    format!("source {} sampled {count} process{es}{of}", data.source)
+    told(&data.source, "sampled", data.processes.len(), data.part, data.parts)
+}
+
+pub(super) fn listing(data: DependenciesData) -> String {
+    told(&data.source, "listed", data.processes.len(), data.part, data.parts)
+}
+
+fn told(source: &str, what: &str, count: usize, part: u32, parts: u32) -> String {
+    let of = if parts > 1 { format!(", part {part} of {parts}") } else { String::new() };
+    format!("source {source} {what} {count} process{}{of}", if count == 1 { "" } else { "es" })
 }
 
 fn pid(pid: i64) -> String {

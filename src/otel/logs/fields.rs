@@ -37,6 +37,7 @@ pub(super) fn is_alias(field: &str) -> bool {
 pub(super) fn of(class: Class, kind: &str) -> &'static [Row] {
     match class {
         Class::Process if kind == process::RESOURCES_SAMPLED => RESOURCES,
+        Class::Process if kind == process::DEPENDENCIES_LISTED => DEPENDENCIES,
         Class::Process => PROCESS,
         Class::Source if matches!(kind, source::kind::SOURCE_DOWN | source::kind::SOURCE_UP) => SOURCE,
         Class::Session => session(kind),
@@ -79,6 +80,14 @@ const RESOURCES: &[Row] = &[
     row("part", names::SAMPLE_PART, Int),
     row("parts", names::SAMPLE_PARTS, Int),
     row("processes", names::SAMPLE_PROCESSES, Json),
+];
+
+const DEPENDENCIES: &[Row] = &[
+    row("source", names::SOURCE_NAME, Text),
+    row("listing", names::LISTING_ID, Int),
+    row("part", names::LISTING_PART, Int),
+    row("parts", names::LISTING_PARTS, Int),
+    row("processes", names::LISTING_PROCESSES, Json),
 ];
 
 const SOURCE: &[Row] = &[

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Names that Grafana itself gives.
-const BUILT_IN: [&str; 7] =
-    ["__rate_interval", "__range", "__value", "__from", "__to", "__url_time_range", "__all"];
+const BUILT_IN: [&str; 8] =
+    ["__rate_interval", "__interval", "__range", "__value", "__from", "__to", "__url_time_range", "__all"];
 
 /// One dashboard.
 pub(crate) struct Board {
