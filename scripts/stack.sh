@@ -129,9 +129,7 @@ start_prometheus() {
 }
 
 start_tempo() {
-    sed -e "s|/var/tempo|$dir/tempo|" -e "s|0.0.0.0:4317|127.0.0.1:$tempo_otlp|" \
-        -e "s|^  http_listen_port: .*|  http_listen_address: 127.0.0.1\n  http_listen_port: $tempo\n  grpc_listen_address: 127.0.0.1\n  grpc_listen_port: $tempo_grpc|" \
-        "$top/compose/tempo.yaml" >"$dir/tempo.yaml"
+    "$top/scripts/tempo-config.sh" "$dir/tempo" "$tempo" "$tempo_grpc" "$tempo_otlp" >"$dir/tempo.yaml"
     start tempo "http://127.0.0.1:$tempo/ready" "$TEMPO_BIN" -config.file="$dir/tempo.yaml"
 }
 
