@@ -106,6 +106,10 @@ transport.host: 127.0.0.1
 transport.port: $elasticsearch_transport
 path.data: $home/data
 path.logs: $home/logs
+# In bytes, as the default of 85 % is reached on many a large disk that has room.
+cluster.routing.allocation.disk.watermark.low: 3gb
+cluster.routing.allocation.disk.watermark.high: 2gb
+cluster.routing.allocation.disk.watermark.flood_stage: 1gb
 EOF
     java=$(readlink -f "$(command -v java)")
     set -- env HOME="$home/tmp" ES_PATH_CONF="$home/config" ES_TMPDIR="$home/tmp" \
