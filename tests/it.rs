@@ -23,10 +23,12 @@ mod it {
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
+    mod kibana;
     mod nats_auth;
     mod otlp;
     mod otlp_collector;
     mod otlp_delivery;
+    mod otlp_metrics;
     mod playback;
     mod readme;
     mod readme_sessions;
@@ -50,6 +52,7 @@ mod it {
     mod spool;
     mod stack;
     mod store;
+    mod telemetry;
     mod tests_readme;
     mod trimming;
     mod watch;

@@ -2,7 +2,7 @@
 //! folds of the same events know.
 
 mod odd;
-mod processes;
+pub(crate) mod processes;
 mod segments;
 mod startup;
 mod workload;
@@ -19,7 +19,7 @@ use watchpost::otel::{Context, Told, Tracker, Value};
 pub(crate) const START: i64 = 1_760_608_411_000;
 
 /// Events as the log has them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) events: Vec<Event>,
     seqs: BTreeMap<String, u64>,
@@ -66,17 +66,28 @@ impl Log {
     }
 }
 
-/// Nothing is told twice, nothing runs backwards, and every parent is a span that is told of, or the caller's.
-pub(crate) fn check_tree(spans: &[Span], callers: &[&str]) {
+/// No span that is not told of here.
+pub(crate) const NONE: &[&str] = &[];
+
+/// Nothing is told twice, nothing runs backwards, and every parent is a span that is told of, or one of those
+/// that are not told of here: the caller's, or one that is open.
+pub(crate) fn check_tree(spans: &[Span], others: &[impl AsRef<str>]) {
     let ids: BTreeSet<_> = spans.iter().map(|span| (span.trace_id, span.span_id)).collect();
     assert_eq!(ids.len(), spans.len(), "an id comes twice: {spans:#?}");
     for span in spans {
         assert!(span.start <= span.end, "{span:#?}");
         if let Some(parent) = span.parent {
-            let known = ids.contains(&(span.trace_id, parent)) || callers.contains(&parent.to_string().as_str());
+            let known =
+                ids.contains(&(span.trace_id, parent)) || others.iter().any(|id| id.as_ref() == parent.to_string());
             assert!(known, "the parent is in no trace: {span:#?}");
         }
         assert!(span.span_id.0 != [0; 8] && span.trace_id.0 != [0; 16]);
+        let row = watchpost::otel::names::spans::of(span.role);
+        for (name, _) in &span.attributes {
+            assert!(row.attributes.contains(&name.as_ref()), "{name} is not in the table: {span:#?}");
+        }
+        let twice: BTreeSet<_> = span.attributes.iter().map(|(name, _)| name).collect();
+        assert_eq!(twice.len(), span.attributes.len(), "an attribute comes twice: {span:#?}");
     }
 }
 

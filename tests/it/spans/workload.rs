@@ -8,7 +8,7 @@ use watchpost::otel::span::{Role, Span, SpanKind, Status};
 use watchpost::otel::{SpanId, TraceId};
 use watchpost::state::session::{NodeStatus, NodeView, PlanStatus, Session, Status as SessionStatus, View};
 
-use super::{Log, START, attribute, check_contexts, check_tree, of, one, outcome};
+use super::{Log, NONE, START, attribute, check_contexts, check_tree, of, one, outcome};
 
 fn log(workload: Workload) -> Log {
     let mut log = Log::default();
@@ -169,7 +169,7 @@ fn the_tree_of_spans_is_what_the_fold_knows() {
         let contexts: Vec<_> = told.iter().map(|told| told.context.clone()).collect();
         let spans: Vec<Span> = told.into_iter().flat_map(|told| told.spans).collect();
         let view = view(&log);
-        check_tree(&spans, &[]);
+        check_tree(&spans, NONE);
         check_contexts(&contexts, &spans);
         let root = one(&spans, Role::Session);
         ended(root, view.started, view.ended);
