@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 
 WATCHPOST_NATS_SERVER=$(scripts/nats-server.sh)
 export WATCHPOST_NATS_SERVER
+WATCHPOST_SEMCONV=$(scripts/semconv.sh)
+export WATCHPOST_SEMCONV
 
 cargo fmt --all --check
 cargo clippy --locked --all-targets -- -D warnings

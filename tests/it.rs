@@ -29,6 +29,7 @@ mod it {
     mod readme_sessions;
     mod recorder;
     mod recordings;
+    mod semconv;
     mod session_answers;
     mod session_fold;
     mod session_follow;
