@@ -3,10 +3,10 @@ CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench live soak nats
+.PHONY: help demo test check bench live soak nats stack-up stack-down
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Watch processes start, crash, restart and turn unhealthy; needs nothing but Rust
 	$(CARGO) run --quiet --release -- demo
@@ -31,3 +31,9 @@ soak: ## Long runs: fuzzing, power cuts, kills, failing disks, random histories
 
 nats: ## Get nats-server, and print where it is
 	@scripts/nats-server.sh
+
+stack-up: ## The real stack without Docker: prints the URLs, and what is missing
+	@scripts/stack.sh up
+
+stack-down: ## End what stack-up started
+	@scripts/stack.sh down

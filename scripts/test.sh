@@ -3,10 +3,18 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# The real servers, got or built once: what cannot be had ends the run here, and says why.
 WATCHPOST_NATS_SERVER=$(scripts/nats-server.sh)
-export WATCHPOST_NATS_SERVER
+WATCHPOST_ELASTICSEARCH=$(scripts/elasticsearch.sh)
+WATCHPOST_COLLECTOR=$(scripts/collector.sh)
+prometheus=$(scripts/prometheus.sh)
+WATCHPOST_PROMETHEUS=$(echo "$prometheus" | sed -n 1p)
+WATCHPOST_PROMTOOL=$(echo "$prometheus" | sed -n 2p)
+WATCHPOST_COMPOSE_SPEC=$(scripts/compose-spec.sh)
+# The published names of OpenTelemetry's conventions.
 WATCHPOST_SEMCONV=$(scripts/semconv.sh)
-export WATCHPOST_SEMCONV
+export WATCHPOST_NATS_SERVER WATCHPOST_ELASTICSEARCH WATCHPOST_COLLECTOR WATCHPOST_PROMETHEUS WATCHPOST_PROMTOOL
+export WATCHPOST_COMPOSE_SPEC WATCHPOST_SEMCONV
 
 cargo fmt --all --check
 cargo clippy --locked --all-targets -- -D warnings

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod demo;
 mod dlq;
+mod elasticsearch;
 mod events;
 mod exit;
 mod filter;
@@ -15,6 +16,7 @@ mod log;
 mod out;
 mod reach;
 mod run;
+mod search;
 mod sessions;
 mod sinks;
 mod store;
@@ -62,9 +64,11 @@ enum Command {
     Adapter(adapter::Args),
     Watch(watch::Args),
     Events(events::Args),
+    Search(search::Args),
     Sessions(sessions::Args),
     Sinks(sinks::Args),
     Dlq(dlq::Args),
+    Elasticsearch(elasticsearch::Args),
     Store(store::Args),
     Catalog(catalog::Args),
     Config(config::Args),
@@ -119,9 +123,11 @@ impl Command {
             Self::Adapter(args) => adapter::run(args, environment, log).await,
             Self::Watch(args) => watch::run(args, environment, out).await,
             Self::Events(args) => events::run(args, environment, out).await,
+            Self::Search(args) => search::run(args, environment, out).await,
             Self::Sessions(args) => sessions::run(args, environment, out).await,
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,
+            Self::Elasticsearch(args) => elasticsearch::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
             Self::Catalog(args) => catalog::run(args, out),
             Self::Config(args) => config::run(args, environment, out),

@@ -362,7 +362,7 @@ pub struct JetStream {
     pub replicas: usize,
     /// How many publishes may wait for their answer.
     pub window: usize,
-    /// Whether `resources_sampled` goes there too.
+    /// Whether `resources_sampled` and `dependencies_listed` go there too.
     pub resources: bool,
     /// Whether pruning waits for it.
     pub required: bool,

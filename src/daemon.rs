@@ -1,14 +1,15 @@
 //! The daemon: builds everything from settings, owns every task, and drains in stages.
 //!
 //! ```text
-//! sources stop → ingest flushes → deliveries and the API finish what is in flight → force → own telemetry is
-//! flushed → the store closes
+//! sources stop → ingest flushes → deliveries and the API finish what is in flight → metrics are exported once
+//! more → force → own telemetry is flushed → the store closes
 //! ```
 //!
 //! The drain runs on every way out, that of a failed task too. What was not delivered by the deadline stays in
 //! the log, and the cursors stand where the destinations have confirmed.
 
 mod notify;
+mod sinks;
 mod tasks;
 
 #[cfg(test)]
@@ -23,12 +24,12 @@ use tracing::Instrument;
 
 use self::tasks::{Stage, Tasks};
 use crate::api::{self, Listener, Parts};
-use crate::config::{JetStream, Settings};
-use crate::deliver::{self, Delivery, Handle};
+use crate::config::Settings;
+use crate::elasticsearch;
 use crate::event::Invalid;
 use crate::ingest::{Ingest, Ingestor};
 use crate::session::Sessions;
-use crate::sink::jetstream;
+use crate::sink::otlp;
 use crate::source;
 use crate::source::process_compose::{Source, Status};
 use crate::source::spool::Spool;
@@ -46,6 +47,12 @@ pub enum Error {
     /// A setting is not as it has to be.
     #[error(transparent)]
     Settings(#[from] Invalid),
+    /// A receiver of OTLP cannot be spoken to as the settings have it.
+    #[error("otlp: {0}")]
+    Otlp(#[from] otlp::Invalid),
+    /// Elasticsearch cannot be spoken to as the settings have it.
+    #[error(transparent)]
+    Elasticsearch(#[from] elasticsearch::Error),
     /// The API cannot listen.
     #[error("the API cannot listen at {at}: {error} (another daemon may run: choose another `api.listen`, or off)")]
     Listen {
@@ -112,13 +119,7 @@ impl Daemon {
         let store = open.map_err(|error| Error::Failed(format!("opening the store: {error}")))??;
         let (ingest, ingestor) = Ingest::start_with(&store, settings.session.ingest_failed_after)?;
         let mut tasks = Tasks::default();
-        let mut sinks = Vec::new();
-        let streams: Vec<JetStream> = settings.jetstream.iter().flat_map(JetStream::streams).collect();
-        let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
-        deliver::release_others(&store, &names)?;
-        for stream in &streams {
-            sinks.push(deliver_to_jetstream(stream, &store, &mut tasks)?);
-        }
+        let sinks = sinks::start(&settings, &store, &mut tasks)?;
         let (sessions, keeper) = Sessions::start(store.clone(), ingest.clone(), settings.session.clone())?;
         tasks.spawn("sessions", Stage::Sources, |stop| async move {
             keeper.run(stop).await;
@@ -201,6 +202,7 @@ impl Daemon {
             failures.extend(ended.err());
             flushed = Some(());
             failures.extend(tasks.stop(Stage::Readers).await);
+            failures.extend(tasks.stop(Stage::Exports).await);
             failures
         };
         let failures = tokio::select! {
@@ -245,15 +247,4 @@ fn watch_supervisors(
         });
     }
     Ok(sources)
-}
-
-fn deliver_to_jetstream(settings: &JetStream, store: &Store, tasks: &mut Tasks) -> Result<Handle, Error> {
-    let sink = jetstream::JetStream::new(settings.clone())?;
-    let how = deliver::Settings { required: settings.required, ..deliver::Settings::default() };
-    let (delivery, handle) = Delivery::new(&settings.name, sink, store.clone(), how);
-    tasks.spawn(format!("delivery {}", settings.name), Stage::Readers, |stop| async move {
-        delivery.run(stop).await;
-        Ok(())
-    });
-    Ok(handle)
 }

@@ -82,5 +82,8 @@ pub mod client;
 // Recording sessions from a Rust program.
 pub mod recorder;
 
+// Searching events by the fields of their documents.
+pub mod search;
+
 // The command line, one command a file.
 pub mod cli;

@@ -167,7 +167,11 @@ fn classify(url: &str, error: &async_nats::ConnectError) -> Error {
 /// Whether a certificate was not accepted, or something else about TLS was wrong.
 pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData) || error.source().is_some_and(is_tls)
+    // Of an I/O error that holds another one, `source` tells that one's cause, but not itself.
+    let held = |io: &std::io::Error| {
+        io.kind() == std::io::ErrorKind::InvalidData || io.get_ref().is_some_and(|held| is_tls(held))
+    };
+    error.is::<rustls::Error>() || io.is_some_and(held) || error.source().is_some_and(is_tls)
 }
 
 /// An error with all its causes, each said once.

@@ -6,11 +6,13 @@
 
 mod client;
 mod frames;
+mod graph;
 mod snapshot;
 
 pub use crate::event::process::base_name;
 pub use client::{Client, MAX_BODY_BYTES};
 pub use frames::{Frames, MAX_FRAME_BYTES};
+pub use graph::{Graph, parse_graph};
 pub use snapshot::{Class, Frame, Info, Process, Project, parse_processes};
 
 /// Why a request gave no answer.

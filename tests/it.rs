@@ -23,7 +23,12 @@ mod it {
     mod fuzz;
     mod jetstream;
     mod jetstream_sessions;
+    mod kibana;
     mod nats_auth;
+    mod otlp;
+    mod otlp_collector;
+    mod otlp_delivery;
+    mod otlp_metrics;
     mod playback;
     mod readme;
     mod readme_sessions;
@@ -44,9 +49,11 @@ mod it {
     mod sessions_store;
     mod source;
     mod source_faults;
+    mod spans;
     mod spool;
     mod stack;
     mod store;
+    mod telemetry;
     mod tests_readme;
     mod trimming;
     mod watch;

@@ -140,6 +140,14 @@ mod tests {
             {"process":"a","namespace":"default","mem":1,"cpu":0.5}]}"#;
         let sample = event("proc-main-1", "resources_sampled", sample);
         assert_eq!(line(&sample, Clock::Time, false), "09:53:31.042 • source main sampled 1 process, part 1 of 2");
+        let listing = r#"{"source":"main","listing":1,"part":1,"parts":1,"processes":[
+            {"process":"a","namespace":"default","depends_on":[{"process":"b","condition":"healthy"}]},
+            {"process":"b","namespace":"default"}]}"#;
+        let listing = event("proc-main-1", "dependencies_listed", listing);
+        assert_eq!(
+            line(&listing, Clock::Time, false),
+            "09:53:31.042 • source main listed 2 processes, 1 with dependencies"
+        );
         let up = event("source-main", "source_up", r#"{"source":"main","url":"","failed_polls":3,"down_ms":6540}"#);
         assert_eq!(
             line(&up, Clock::Time, true),

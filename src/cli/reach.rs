@@ -76,6 +76,11 @@ impl Args {
             .map(|given| given.0)
     }
 
+    /// Whether a daemon or a store is named outright, so that the log itself is meant.
+    pub(super) fn names_log(&self) -> bool {
+        self.url.is_some() || self.store.is_some()
+    }
+
     /// A client of the daemon, which need not answer; nothing where the settings have it listen nowhere.
     pub(super) fn daemon_client(
         &self,

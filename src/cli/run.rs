@@ -115,7 +115,10 @@ impl From<daemon::Error> for Failure {
     fn from(error: daemon::Error) -> Self {
         let exit = match error {
             daemon::Error::Store(error) => return error.into(),
-            daemon::Error::Settings(_) | daemon::Error::Source(_) => Exit::Usage,
+            daemon::Error::Settings(_)
+            | daemon::Error::Source(_)
+            | daemon::Error::Otlp(_)
+            | daemon::Error::Elasticsearch(_) => Exit::Usage,
             daemon::Error::Listen { .. } | daemon::Error::Forced(_) => Exit::Unavailable,
             daemon::Error::Failed(_) => Exit::Internal,
         };

@@ -115,7 +115,7 @@ pub const KEYS: [Key; 89] = [
     key("jetstream.duplicate_window", "The dedup window, where the stream is made; not longer than max_age.", ""),
     key("jetstream.replicas", "Replicas, where the stream is made.", ""),
     key("jetstream.window", "How many publishes may wait for their answer.", ""),
-    key("jetstream.resources", "Send `resources_sampled` too.", ""),
+    key("jetstream.resources", "Send `resources_sampled` and `dependencies_listed` too.", ""),
     key("jetstream.required", "Keep events until this sink has confirmed them.", ""),
     key("otlp.name", "The name of these sinks: NAME-logs, NAME-spans and NAME-metrics.", ""),
     key("otlp.signals", "What is sent: logs, spans, metrics.", ""),

@@ -13,6 +13,8 @@ pub(super) enum Stage {
     Sources,
     /// When all that came in is durable: what reads the log.
     Readers,
+    /// When nothing reads any more: what tells the last state of it all.
+    Exports,
 }
 
 /// What a task ends with; an error is told in words.
@@ -25,6 +27,7 @@ pub(super) struct Tasks {
     names: HashMap<Id, (String, Stage)>,
     sources: CancellationToken,
     readers: CancellationToken,
+    exports: CancellationToken,
 }
 
 impl Tasks {
@@ -76,6 +79,7 @@ impl Tasks {
         match stage {
             Stage::Sources => &self.sources,
             Stage::Readers => &self.readers,
+            Stage::Exports => &self.exports,
         }
     }
 

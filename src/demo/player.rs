@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::graph;
 use super::recording::{Answer, Event, Recording};
 use crate::event::Timestamp;
 use crate::process_compose::base_name;
@@ -35,6 +36,8 @@ struct Shared {
     length_ms: u64,
     wall: Timestamp,
     speed: f64,
+    /// The project's file.
+    project: Value,
     start: OnceLock<(Instant, Timestamp)>,
     shutdown: CancellationToken,
 }
@@ -52,6 +55,7 @@ impl Player {
             length_ms,
             wall: recording.wall,
             speed,
+            project: recording.project,
             start: OnceLock::new(),
             shutdown: CancellationToken::new(),
         }))
@@ -66,6 +70,7 @@ impl Player {
         let router = Router::new()
             .route("/processes", get(processes))
             .route("/project/state", get(project))
+            .route("/graph", get(graph))
             .route("/process/info/{name}", get(info))
             .route("/process/states/ws", any(states))
             .with_state(self.clone());
@@ -219,6 +224,13 @@ async fn info(State(Player(shared)): State<Player>, Path(name): Path<String>) ->
     let names = processes["data"].as_array().into_iter().flatten().filter_map(|process| process["name"].as_str());
     let replicas = names.filter(|other| base_name(other) == base_name(&name)).count();
     axum::Json(json!({ "name": name, "replicas": replicas })).into_response()
+}
+
+/// This was not recorded either; the project's file tells what the supervisor would have answered.
+async fn graph(State(Player(shared)): State<Player>) -> Response {
+    let Some(body) = shared.processes() else { return gone() };
+    let names = body["data"].as_array().into_iter().flatten().filter_map(|process| process["name"].as_str());
+    axum::Json(graph::of(&shared.project, &names.collect::<Vec<_>>())).into_response()
 }
 
 async fn states(State(Player(shared)): State<Player>, upgrade: WebSocketUpgrade) -> Response {

@@ -15,6 +15,8 @@ pub struct Recording {
     pub interval_ms: u64,
     /// When it began.
     pub wall: Timestamp,
+    /// The project's file, as JSON.
+    pub project: Value,
     /// What was answered and sent, in the order of time.
     pub events: Vec<(u64, Event)>,
     /// What the processes told of their own lives.
@@ -76,6 +78,8 @@ enum Line {
         about: String,
         interval_ms: u64,
         wall: Timestamp,
+        #[serde(default)]
+        project: Value,
     },
     Poll {
         t_ms: u64,
@@ -101,7 +105,9 @@ impl Recording {
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let parsed = serde_json::from_str(line).map_err(|e| Malformed { line: at + 1, reason: e.to_string() });
             match parsed? {
-                Line::Meta { about, interval_ms, wall } => meta = Some((about, interval_ms, wall)),
+                Line::Meta { about, interval_ms, wall, project } => {
+                    meta = Some((about, interval_ms, wall, project))
+                }
                 Line::Poll { t_ms, path, status, body } => {
                     events.push((t_ms, Event::Answer(Answer { path, status, body: text_of(body) })));
                 }
@@ -110,13 +116,13 @@ impl Recording {
                 Line::Other => {}
             }
         }
-        let Some((about, interval_ms, wall)) = meta else {
+        let Some((about, interval_ms, wall, project)) = meta else {
             return Err(Malformed { line: 0, reason: "no line of kind `meta`".into() });
         };
         // Polls and frames were written by two hands.
         events.sort_by_key(|(t_ms, _)| *t_ms);
         let wall = start(&events).unwrap_or(wall);
-        Ok(Self { about, interval_ms, wall, events, truth })
+        Ok(Self { about, interval_ms, wall, project, events, truth })
     }
 
     /// How long it lasts, in milliseconds.

@@ -5,7 +5,7 @@
 
 mod attributes;
 pub mod metrics;
-mod spans;
+pub mod spans;
 
 pub use attributes::*;
 

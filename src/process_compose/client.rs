@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::snapshot::{Info, Process, Project, parse_processes};
-use super::{Error, Frames, frames};
+use super::{Error, Frames, Graph, frames, parse_graph};
 use crate::config::{Endpoint, Secret};
 
 /// The most bytes that an answer may have.
@@ -68,6 +68,11 @@ impl Client {
     /// What `processes` leaves out about one of them.
     pub async fn info(&self, name: &str) -> Result<Info, Error> {
         self.get(&["process", "info", name], json).await
+    }
+
+    /// What waits for what; old versions have none, which is `NotProcessCompose`.
+    pub async fn graph(&self) -> Result<Graph, Error> {
+        self.get(&["graph"], parse_graph).await
     }
 
     /// Opens the stream of state changes; before v1.110 there is none, which is `NotProcessCompose`.

@@ -33,7 +33,7 @@ use self::tail::{Reader, Tail};
 use self::window::{Flight, Order, Wire};
 use super::{Cursor, Error, Sent, Sink};
 use crate::config;
-use crate::event::process::kind::RESOURCES_SAMPLED;
+use crate::event::process::kind::{DEPENDENCIES_LISTED, RESOURCES_SAMPLED};
 use crate::event::{Event, Invalid, Logged, Pattern};
 use crate::nats::{self, Connection};
 
@@ -147,7 +147,7 @@ impl JetStream {
 
 impl Sink for JetStream {
     fn wants(&self, event: &Event) -> bool {
-        let sampled = event.kind.as_str() == RESOURCES_SAMPLED;
+        let sampled = [RESOURCES_SAMPLED, DEPENDENCIES_LISTED].contains(&event.kind.as_str());
         (self.settings.resources || !sampled)
             && self.wanted.iter().any(|pattern| pattern.matches(event.subject.as_str()))
     }
@@ -211,6 +211,8 @@ mod tests {
         };
         let sample = event("core.process.default.web.resources_sampled", RESOURCES_SAMPLED);
         assert!(!sink(false).wants(&sample) && sink(true).wants(&sample));
+        let listing = event("core.process.main.dependencies_listed", DEPENDENCIES_LISTED);
+        assert!(!sink(false).wants(&listing) && sink(true).wants(&listing));
         assert!(sink(false).wants(&event("core.process.default.web.started", "started")));
         assert!(sink(false).wants(&event("core.source.main.source_up", "source_up")));
         assert!(!sink(true).wants(&event("hub.main.project.created", "created")));

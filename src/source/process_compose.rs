@@ -5,6 +5,7 @@
 //! of ours neither repeats nor misses what happened meanwhile.
 
 mod clock;
+mod dependencies;
 pub mod diff;
 mod ears;
 pub mod hint;

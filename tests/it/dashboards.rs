@@ -1,8 +1,10 @@
 //! The dashboards of `grafana/`: their form, what they refer to, and that each of their expressions can be read.
 
 mod board;
+mod documents;
 mod form;
 mod promql;
+mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,10 @@
 //! Proving to a real server who we are, and finding out who it is.
 
-use std::path::Path;
-use std::process::Command;
-
 use watchpost::config::{Nats, NatsAuth, Secret};
 use watchpost::sink::jetstream::JetStream;
 use watchpost::sink::{Cursor, Error, Sink};
 
+use super::support::certificates::certificates;
 use super::support::events;
 use super::support::jwt;
 use super::support::nats::Server;
@@ -107,21 +105,4 @@ async fn over_tls_with_a_certificate_authority_of_ones_own() {
         let error = deliver(&server, tls(ca)).await.expect_err("it must not be trusted");
         assert!(matches!(error, Error::Misconfigured(_)), "{ca:?}: {error:?}");
     }
-}
-
-/// Makes a certificate authority, another one, and a certificate for loopback signed by the first.
-fn certificates(dir: &Path) {
-    let openssl = |arguments: &str| {
-        let run = Command::new("openssl").args(arguments.split_whitespace()).current_dir(dir).output();
-        let output = run.expect("openssl is missing: apt-get install openssl");
-        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-    for (name, subject) in [("ca", "/CN=test-ca"), ("other", "/CN=other-ca")] {
-        openssl(&format!("req -x509 {key} -keyout {name}.key -out {name}.pem -subj {subject}"));
-    }
-    openssl(&format!(
-        "req -x509 {key} -keyout server.key -out server.pem -subj /CN=localhost -CA ca.pem \
-         -CAkey ca.key -addext subjectAltName=IP:127.0.0.1,DNS:localhost -addext basicConstraints=critical,CA:FALSE"
-    ));
 }

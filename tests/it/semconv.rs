@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use watchpost::otel::names::{self, Kind, Name, Source};
+use watchpost::telemetry::names as own;
 
 /// What is said of names that the conventions have given away to their GenAI part, which defines them on.
 const MOVED: &str = "Deprecated: Moved to the [OpenTelemetry GenAI semantic conventions repository]";
@@ -85,5 +86,23 @@ fn metrics_of_the_conventions_are_published_with_their_unit() {
     }
     for name in of(Source::Own, false) {
         assert!(!published.names.contains(name.name), "{} is of the conventions", name.name);
+    }
+}
+
+#[test]
+fn watchposts_own_telemetry_has_published_names_or_its_own() {
+    let (attributes, metrics) = (published("attributes"), published("metrics"));
+    let ours: BTreeSet<&str> = of(Source::Own, true).map(|name| name.name).collect();
+    for metric in own::METRICS {
+        match metric.name.strip_prefix("watchpost.") {
+            Some(_) => assert!(!metrics.names.contains(metric.name), "{}", metric.name),
+            None => {
+                assert_eq!(metrics.units.get(metric.name).map(String::as_str), Some(metric.unit), "{}", metric.name)
+            }
+        }
+        for name in metric.attributes {
+            let known = attributes.names.contains(*name) && !attributes.given_up.contains(*name);
+            assert!(known || ours.contains(name), "{}: {name}", metric.name);
+        }
     }
 }

@@ -13,10 +13,10 @@ use watchpost::store::{Limit, Store, Submission};
 
 /// An event of a history.
 #[derive(Debug, Clone)]
-struct Told {
-    ts: i64,
-    kind: String,
-    data: String,
+pub(crate) struct Told {
+    pub(crate) ts: i64,
+    pub(crate) kind: String,
+    pub(crate) data: String,
 }
 
 /// What may stand in a field in the place of what the catalog's example has.
@@ -33,7 +33,7 @@ fn value() -> impl Strategy<Value = Option<Value>> {
     ]
 }
 
-fn told() -> impl Strategy<Value = Told> {
+pub(crate) fn told() -> impl Strategy<Value = Told> {
     let known = (any::<Index>(), vec(proptest::option::weighted(0.6, value()), 16)).prop_map(|(at, values)| {
         let known = at.get(types());
         let mut data: Map<String, Value> = serde_json::from_str(known.example).expect("an example");

@@ -1,14 +1,11 @@
 //! OTLP over HTTP/1.1 with protobuf bodies.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use reqwest::{Certificate, ClientBuilder, Identity};
 
 use super::answer::{self, Answer, Fail};
 use super::channel::{CONNECT, Invalid, Tls, USER_AGENT};
@@ -37,9 +34,8 @@ impl Client {
             .connect_timeout(CONNECT)
             // A redirect would carry the headers, and with them the secrets, somewhere else.
             .redirect(Policy::none())
-            .no_proxy()
-            .use_preconfigured_tls(config(tls)?);
-        let http = builder.build().map_err(|error| Invalid::new("endpoint", &error))?;
+            .no_proxy();
+        let http = with_tls(builder, tls)?.build().map_err(|error| Invalid::new("endpoint", &error))?;
         Ok(Self { http, url, headers: headers(settings)?, compression: settings.compression })
     }
 
@@ -94,36 +90,18 @@ fn compress(body: Bytes, compression: Compression) -> std::io::Result<Bytes> {
     }
 }
 
-/// Our own configuration of TLS: a process that has not chosen its cryptography yet can use it.
-fn config(tls: &Tls) -> Result<ClientConfig, Invalid> {
-    let invalid = |error: rustls::Error| Invalid::new("certificates", &error);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(invalid)?.with_root_certificates(roots(tls)?);
-    let Some((certificate, key)) = &tls.identity else { return Ok(builder.with_no_client_auth()) };
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| Invalid::new("client key", &error))?;
-    builder.with_client_auth_cert(certificates(certificate)?, key).map_err(invalid)
-}
-
-fn roots(tls: &Tls) -> Result<RootCertStore, Invalid> {
-    let mut roots = RootCertStore::empty();
-    match &tls.ca {
+fn with_tls(builder: ClientBuilder, tls: &Tls) -> Result<ClientBuilder, Invalid> {
+    let invalid = |error: reqwest::Error| Invalid::new("certificates", &error);
+    let builder = match &tls.ca {
         Some(pem) => {
-            for certificate in certificates(pem)? {
-                roots.add(certificate).map_err(|error| Invalid::new("certificate authority", &error))?;
-            }
+            let certificates = Certificate::from_pem_bundle(pem).map_err(invalid)?;
+            certificates
+                .into_iter()
+                .fold(builder.tls_built_in_root_certs(false), ClientBuilder::add_root_certificate)
         }
-        // What of the system's is broken is none of ours.
-        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
-    }
-    Ok(roots)
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Invalid> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let read = read.map_err(|error| Invalid::new("certificate", &error))?;
-    if read.is_empty() {
-        return Err(Invalid { what: "certificate".into(), message: "there is none in the file".into() });
-    }
-    Ok(read)
+        None => builder,
+    };
+    let Some((certificate, key)) = &tls.identity else { return Ok(builder) };
+    let identity = Identity::from_pem(&[key.as_slice(), b"\n", certificate].concat()).map_err(invalid)?;
+    Ok(builder.identity(identity))
 }

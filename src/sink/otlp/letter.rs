@@ -72,8 +72,8 @@ pub(super) async fn send_again<M: Mapping>(channel: &Channel, window: usize, let
     };
     let settled = fates.iter().take_while(|fate| fate.is_some()).count();
     let refused = fates.into_iter().take(settled).enumerate().filter_map(|(index, fate)| {
-        // What was sent is in the letter already.
-        fate?.err().map(|reason| Refused { index, reason, sent: letters[index].sent.clone() })
+        // The letter keeps what was sent.
+        fate?.err().map(|reason| Refused { index, reason, sent: None })
     });
     Sent { settled, refused: refused.collect(), mark: Value::Null, error }
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::{Mark, boot};
+use super::dependencies::{Dependencies, Set, list};
 use super::diff::{Outcome, Poll, SETTLE, diff};
 use super::ears::{self, Sound};
 use super::hint::Hint;
@@ -44,6 +45,7 @@ pub struct Source {
     hint: Hint,
     outage: Outage,
     replicas: Replicas,
+    dependencies: Dependencies,
     last_sent: Option<u64>,
     last_sample: Option<Instant>,
     status: watch::Sender<Status>,
@@ -78,6 +80,7 @@ impl Source {
             hint: Hint::default(),
             outage: Outage::default(),
             replicas: Replicas::default(),
+            dependencies: Dependencies::default(),
             last_sent: None,
             last_sample: None,
             status: watch::Sender::new(Status::Starting),
@@ -201,6 +204,7 @@ impl Source {
             self.hint.used_before(poll.sent.millis);
             self.last_sent = Some(poll.sent.millis);
             self.snapshot = outcome.snapshot;
+            self.list(&poll).await?;
             self.sample(&poll).await?;
         }
         Ok(())
@@ -271,6 +275,7 @@ impl Source {
         let saved = self.keys.load(&self.store)?;
         self.snapshot = saved.snapshot;
         self.outage = Outage::resume(saved.down);
+        self.dependencies.resume(saved.listed);
         Ok(())
     }
 
@@ -317,6 +322,23 @@ impl Source {
             self.outage.told(down);
             self.status.send_replace(Status::Down(message));
         }
+        Ok(())
+    }
+
+    /// Which process waits for which, when the set of processes is a new one.
+    async fn list(&mut self, poll: &Poll) -> Result<(), Failed> {
+        let set = Set::of(poll.life, &poll.processes);
+        let Some(graph) = self.dependencies.ask(&self.client, &set).await else { return Ok(()) };
+        let drafts = self.writer.dependencies(list(&poll.processes, graph), poll.life, poll.at);
+        let last = drafts.len().saturating_sub(1);
+        for (at, draft) in drafts.into_iter().enumerate() {
+            // Told of only with its last part.
+            let writes = if at == last { vec![self.keys.listed(&set)] } else { Vec::new() };
+            if !self.submit(Submission { writes, ..Submission::events(vec![draft]) }).await? {
+                return Ok(());
+            }
+        }
+        self.dependencies.told(set);
         Ok(())
     }
 

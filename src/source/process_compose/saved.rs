@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::dependencies::Set;
 use super::outage::Down;
 use super::record::{Record, Snapshot};
 use crate::event::{Timestamp, subject};
@@ -22,6 +23,7 @@ pub(super) struct Keys {
 pub(super) struct Saved {
     pub(super) snapshot: Snapshot,
     pub(super) down: Option<Down>,
+    pub(super) listed: Option<Set>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +60,11 @@ impl Keys {
         }
     }
 
+    /// The set of processes whose dependencies are told of.
+    pub(super) fn listed(&self, set: &Set) -> Write {
+        Write::put(Tree::Snapshots, format!("{}listed", self.prefix), json(set).unwrap_or_default())
+    }
+
     /// Reads all of it.
     ///
     /// # Errors
@@ -66,6 +73,7 @@ impl Keys {
         let one = |key: &str| store.get(Tree::Snapshots, &format!("{}{key}", self.prefix));
         let life: Option<Life> = one("life")?.map(|value| read(&value)).transpose()?;
         let down = one("down")?.map(|value| read(&value)).transpose()?;
+        let listed: Option<Set> = one("listed")?.map(|value| read(&value)).transpose()?;
         let mut snapshot = Snapshot { life: life.map(|life| life.life), ..Snapshot::default() };
         let prefix = format!("{}process/", self.prefix);
         let mut after: Option<String> = None;
@@ -77,7 +85,7 @@ impl Keys {
             }
             match page.last() {
                 Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => return Ok(Saved { snapshot, down }),
+                _ => return Ok(Saved { snapshot, down, listed }),
             }
         }
     }

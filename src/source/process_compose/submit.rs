@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::diff::{Group, Outcome};
 use super::record::Snapshot;
 use super::saved::Keys;
 use super::walk::Change;
 use crate::config::{Endpoint, ProcessCompose};
-use crate::event::process::{ResourcesData, Usage, kind};
+use crate::event::process::{DependenciesData, Listed, ResourcesData, Usage, kind};
 use crate::event::source::SourceData;
 use crate::event::{Data, Draft, Invalid, Kind, Origin, Severity, StreamId, Subject, Timestamp};
 use crate::process_compose::Process;
 use crate::store::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Submission};
 
-/// The most bytes that the processes of one `resources_sampled` take: an event under 6 KB is one record.
-const MAX_SAMPLE_BYTES: usize = 5000;
+/// The most bytes that the processes of one event about all of them take: an event under 6 KB is one record.
+const MAX_PART_BYTES: usize = 5000;
 
 /// Writes what a poll told as submissions: what every event of one source has in common.
 pub struct Writer {
@@ -93,30 +95,38 @@ impl Writer {
             cpu: process.cpu,
         };
         let size = |usage: &Usage| 110 + usage.process.len() + usage.namespace.len();
-        let mut parts: Vec<(usize, Vec<Usage>)> = vec![(0, Vec::new())];
-        for usage in processes.iter().map(usage) {
-            let bytes = size(&usage);
-            match parts.last_mut().filter(|(sum, _)| sum + bytes <= MAX_SAMPLE_BYTES) {
-                Some((sum, part)) => {
-                    *sum += bytes;
-                    part.push(usage);
-                }
-                None => parts.push((bytes, vec![usage])),
-            }
-        }
-        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        let drafts = (1..).zip(parts).map(|(part, (_, processes))| ResourcesData {
+        let (parts, count) = parts(processes.iter().map(usage), size);
+        let drafts = (1..).zip(parts).map(|(part, processes)| ResourcesData {
             source: self.source.clone(),
             sample: at.as_millis(),
             part,
             parts: count,
             processes,
         });
-        drafts.filter_map(|data| self.kept(self.resources(&data, life, at), "a sample")).collect()
+        let draft = |data| self.kept(self.of_all(kind::RESOURCES_SAMPLED, &data, life, at), "a sample");
+        drafts.filter_map(draft).collect()
     }
 
-    fn resources(&self, data: &ResourcesData, life: Timestamp, at: Timestamp) -> Result<Draft, Invalid> {
-        let kind = Kind::new(kind::RESOURCES_SAMPLED)?;
+    /// Which process waits for which, in parts.
+    pub(super) fn dependencies(&self, processes: Vec<Listed>, life: Timestamp, at: Timestamp) -> Vec<Draft> {
+        let size = |listed: &Listed| {
+            let on = listed.depends_on.iter().map(|on| 32 + on.process.len() + on.condition.len()).sum::<usize>();
+            80 + listed.process.len() + listed.namespace.len() + listed.status.len() + on
+        };
+        let (parts, count) = parts(processes, size);
+        let drafts = (1..).zip(parts).map(|(part, processes)| DependenciesData {
+            source: self.source.clone(),
+            listing: at.as_millis(),
+            part,
+            parts: count,
+            processes,
+        });
+        let draft = |data| self.kept(self.of_all(kind::DEPENDENCIES_LISTED, &data, life, at), "a listing");
+        drafts.filter_map(draft).collect()
+    }
+
+    fn of_all(&self, kind: &str, data: &impl Serialize, life: Timestamp, at: Timestamp) -> Result<Draft, Invalid> {
+        let kind = Kind::new(kind)?;
         // Of the project, not of a process: one token less than theirs.
         let subject = Subject::from_names(&self.prefix, [self.source.as_str(), kind.as_str()])?;
         let session = StreamId::process(&self.source, life)?;
@@ -162,6 +172,25 @@ impl Writer {
     fn kept(&self, draft: Result<Draft, Invalid>, of: &str) -> Option<Draft> {
         draft.inspect_err(|e| tracing::error!(source = self.source, of, "an event that cannot be: {e}")).ok()
     }
+}
+
+/// Splits so that no part is too large, and tells how many there are: one at least.
+fn parts<T>(all: impl IntoIterator<Item = T>, size: impl Fn(&T) -> usize) -> (Vec<Vec<T>>, u32) {
+    let mut parts = vec![Vec::new()];
+    let mut sum = 0;
+    for one in all {
+        let bytes = size(&one);
+        match parts.last_mut().filter(|part| part.is_empty() || sum + bytes <= MAX_PART_BYTES) {
+            Some(part) => part.push(one),
+            None => {
+                sum = 0;
+                parts.push(vec![one]);
+            }
+        }
+        sum += bytes;
+    }
+    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    (parts, count)
 }
 
 /// What a source tells of itself.

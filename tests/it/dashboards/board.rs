@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Names that Grafana itself gives.
-const BUILT_IN: [&str; 7] =
-    ["__rate_interval", "__range", "__value", "__from", "__to", "__url_time_range", "__all"];
+const BUILT_IN: [&str; 8] =
+    ["__rate_interval", "__interval", "__range", "__value", "__from", "__to", "__url_time_range", "__all"];
 
 /// One dashboard.
 pub(crate) struct Board {
@@ -84,7 +84,7 @@ pub(crate) fn references(json: &Value) -> Vec<(&str, &str)> {
 }
 
 fn part<'a>(source: &'a Value, key: &str) -> &'a str {
-    source[key].as_str().expect("each names a type and a uid")
+    source[key].as_str().expect("each data source is named by type and uid")
 }
 
 /// The addresses that the fields of a panel link to.

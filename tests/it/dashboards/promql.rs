@@ -18,7 +18,10 @@ fn label_values(query: &str) -> String {
 }
 
 fn filled(board: &Board, expr: &str) -> String {
-    let mut expr = expr.replace("$__rate_interval", "1m").replace("$__range", "1h");
+    let mut expr = expr.to_owned();
+    for (name, time) in [("$__rate_interval", "1m"), ("$__interval", "1m"), ("$__range", "1h")] {
+        expr = expr.replace(name, time);
+    }
     for variable in board.variables().filter(|variable| variable["type"] == "query") {
         let name = variable["name"].as_str().expect("a name");
         let all = variable["allValue"].as_str().expect("what stands for all");
@@ -26,4 +29,9 @@ fn filled(board: &Board, expr: &str) -> String {
     }
     assert!(!expr.contains('$'), "{}: {expr}", board.name);
     expr
+}
+
+/// What a panel shows where something of that kind has happened: without the nought that else stands for it.
+pub(crate) fn without_nought(expr: &str) -> &str {
+    expr.strip_suffix(" or vector(0)").unwrap_or(expr)
 }

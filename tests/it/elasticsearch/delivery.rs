@@ -40,7 +40,7 @@ async fn drained(log: &Log, handle: &Handle) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_and_comes_back_has_every_event_once() {
-    let most = "http.max_content_length: 64kb";
+    let most = "http.max_content_length: 32kb";
     let mut server = tokio::task::spawn_blocking(|| Server::with(most)).await.expect("a server");
     prepare(&server.settings()).await;
     too_large_is_cut(&server).await;

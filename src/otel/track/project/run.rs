@@ -31,6 +31,11 @@ pub(super) fn launched(event: &Event, data: &ProcessData) -> Timestamp {
     event.ts.plus_millis(-age)
 }
 
+/// Whether a process shows that it is not ready yet, or is: a probe of its life alone tells nothing of that.
+pub(super) fn waits_to_be_ready(data: &ProcessData) -> bool {
+    data.state.has_ready_probe && data.state.is_ready != "-"
+}
+
 impl Run {
     pub(super) fn open(id: Uuid, event: &Event, data: &ProcessData, resource: &Arc<Resource>) -> Self {
         let trace_id = TraceId::of_run(&event.session, id);
@@ -50,7 +55,7 @@ impl Run {
             trace_id,
             resource: resource.clone(),
             span: Open { span_id: SpanId::of(trace_id, event.seq, Role::Run), attributes, ..span },
-            probe: data.state.has_ready_probe,
+            probe: waits_to_be_ready(data),
             ready: data.initial && data.state.is_ready == "Ready",
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::run::{launched, message};
+use super::run::{launched, message, waits_to_be_ready};
 use crate::event::process::{DependenciesData, Dependency, Listed, ProcessData, ResourcesData, kind};
 use crate::event::{Event, StreamId, Timestamp};
 use crate::otel::span::{Link, Role, Span, Status};
@@ -132,7 +132,7 @@ impl Startup {
         let seen = self.seen.entry(data.process.clone()).or_default();
         seen.resource = resource.clone();
         seen.status.clone_from(&data.state.status);
-        seen.probe = data.state.has_ready_probe;
+        seen.probe |= waits_to_be_ready(data);
         match event.kind.as_str() {
             kind::STARTED => {
                 // What is launched again is still on its way.
