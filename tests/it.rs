@@ -57,4 +57,5 @@ mod it {
     mod tests_readme;
     mod trimming;
     mod watch;
+    mod whole_way;
 }

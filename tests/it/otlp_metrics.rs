@@ -1,7 +1,7 @@
 //! Metrics on the real Collector and the real Prometheus: every one of the table is there, and is what the fold
 //! says, through restarts and outages.
 
-mod series;
+pub(crate) mod series;
 mod stack;
 
 use std::collections::BTreeSet;
@@ -15,24 +15,31 @@ use watchpost::sink::otlp::{Channel, Fail, Signal};
 
 use self::series::{Kind, Series};
 use self::stack::{Stack, drafts, now};
+use super::support::prometheus::Prometheus;
 use super::support::wait::until;
 
 /// Waits until Prometheus has what the fold of the whole log says, and has it at every series.
 async fn check(stack: &Stack) -> Vec<Series> {
     let expected = stack.expected();
+    in_prometheus(&stack.prometheus, &expected).await;
+    expected
+}
+
+/// Waits until Prometheus has these series with these values.
+pub(crate) async fn in_prometheus(prometheus: &Prometheus, expected: &[Series]) {
     let mut missing = Vec::new();
     for _ in 0..100 {
         missing.clear();
-        for series in &expected {
+        for series in expected {
             for (query, value) in series.queries() {
-                let found = stack.prometheus.number(&query).await;
+                let found = prometheus.number(&query).await;
                 if found.is_none_or(|found| (found - value).abs() > 1e-9 * value.abs()) {
                     missing.push((query, value, found));
                 }
             }
         }
         if missing.is_empty() {
-            return expected;
+            return;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
