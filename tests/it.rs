@@ -36,6 +36,7 @@ mod it {
     mod recorder;
     mod recordings;
     mod search;
+    mod semconv;
     mod session_answers;
     mod session_fold;
     mod session_follow;
