@@ -10,6 +10,7 @@ pub mod ids;
 pub mod logs;
 pub mod metrics;
 pub mod names;
+pub mod reference;
 pub mod resource;
 pub mod span;
 mod time;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, MeterProvider};
+use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::export::Exporters;
 use self::instruments::Observed;
 use crate::config::Settings;
 use crate::deliver::Handle;
@@ -67,12 +69,11 @@ impl Telemetry {
     /// Starts what the settings say. To be called in a runtime, which the connection lives in.
     ///
     /// # Errors
-    /// An exporter that cannot be: a protocol other than gRPC, a certificate that cannot be read, an endpoint or a
-    /// header that is none.
+    /// An exporter that cannot be: a certificate that cannot be read, an endpoint or a header that is none.
     pub fn start(settings: &Settings) -> Result<Self, Invalid> {
         let Some(exporter) = &settings.telemetry.exporter else { return Ok(Self::local()) };
         let resource = resource(&settings.store.dir.to_string_lossy());
-        let exporters = export::exporters(exporter)?;
+        let exporters = Exporters::new(exporter)?;
         let traces = SdkTracerProvider::builder().with_resource(resource.clone());
         let logs = SdkLoggerProvider::builder().with_resource(resource.clone());
         let exported = Exported {
@@ -87,13 +88,13 @@ impl Telemetry {
         Self::over(resource("local"), None, None)
     }
 
-    fn over(resource: Resource, exporter: Option<export::Metrics>, exported: Option<Exported>) -> Self {
+    fn over(resource: Resource, exporter: Option<MetricExporter>, exported: Option<Exported>) -> Self {
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(false);
         let reader = reader.build().unwrap_or_else(|error| unreachable!("an empty registry takes it: {error}"));
         let metrics = SdkMeterProvider::builder().with_resource(resource).with_reader(reader);
         let metrics = match exporter {
-            Some(exporter) => metrics.with_reader(exporter.reader()).build(),
+            Some(exporter) => metrics.with_reader(export::reader(exporter)).build(),
             None => metrics.build(),
         };
         let requests = instruments::requests(&metrics.meter(names::SERVICE));

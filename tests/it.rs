@@ -26,7 +26,9 @@ mod it {
     mod kibana;
     mod nats_auth;
     mod otlp;
+    mod otlp_collector;
     mod otlp_delivery;
+    mod otlp_metrics;
     mod playback;
     mod readme;
     mod readme_sessions;
@@ -50,7 +52,9 @@ mod it {
     mod spool;
     mod stack;
     mod store;
+    mod telemetry;
     mod tests_readme;
     mod trimming;
     mod watch;
+    mod whole_way;
 }

@@ -24,9 +24,9 @@ pub(super) async fn measure(State(shared): State<Shared>, request: Request, next
     let span = span(&request, method, route);
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
-    span.record("http.response.status_code", status);
+    span.record("http.response.status_code", i64::from(status));
     if status >= 500 {
-        span.record("otel.status_code", "ERROR").record("error.type", status);
+        span.record("otel.status_code", "ERROR").record("error.type", response.status().as_str());
     }
     shared.telemetry.answered(&Answered { method, route, status, took: began.elapsed() });
     response

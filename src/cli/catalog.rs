@@ -10,6 +10,7 @@ use super::exit::{Exit, Outcome};
 use super::out::{Out, table};
 use crate::event::Severity;
 use crate::event::session::{Field, Group, Type, fields, find, schema, types};
+use crate::otel::reference;
 
 /// Print the types of session events: fields, an example, severity, and the telemetry they become.
 ///
@@ -19,7 +20,8 @@ use crate::event::session::{Field, Group, Type, fields, find, schema, types};
   watchpost catalog
   watchpost catalog node_generation_failed
   watchpost catalog --json | jq -r '[.type, .severity] | @tsv'
-  watchpost catalog provider_response_received --schema > schema.json")]
+  watchpost catalog provider_response_received --schema > schema.json
+  watchpost catalog --telemetry > TELEMETRY.md")]
 pub(super) struct Args {
     /// One type; without it, all of them.
     #[arg(value_name = "TYPE", value_parser = PossibleValuesParser::new(types().iter().map(|known| known.name)))]
@@ -31,9 +33,16 @@ pub(super) struct Args {
     /// The JSON Schema (2020-12) of the payload, one a line.
     #[arg(long)]
     schema: bool,
+    /// What events of every kind are as logs, spans and metrics, with every name, in Markdown.
+    #[arg(long, conflicts_with_all = ["kind", "json", "schema"])]
+    telemetry: bool,
 }
 
 pub(super) fn run(args: &Args, out: &mut Out) -> Outcome {
+    if args.telemetry {
+        out.line(reference::markdown().trim_end())?;
+        return Ok(Exit::Ok);
+    }
     let chosen = match &args.kind {
         Some(kind) => find(kind).map_or(&[][..], std::slice::from_ref),
         None => types(),

@@ -22,7 +22,7 @@ use std::fmt::Display;
 use serde::{Serialize, Serializer};
 
 use super::wire::{SCOPE, VERSION};
-use super::{Attribute, Record, Resource, names, time};
+use super::{Attribute, Record, Resource, Value, names, time};
 use crate::event::{Event, Timestamp};
 
 /// The dataset that every record names; its data stream has `.otel` behind it.
@@ -125,9 +125,27 @@ fn hex<S: Serializer>(id: &Option<impl Display>, serializer: S) -> Result<S::Ok,
 fn of_record<S: Serializer>(attributes: &&[Attribute<'_>], serializer: S) -> Result<S::Ok, S::Error> {
     let routing = [names::DOCUMENT_ID, names::DATA_STREAM_DATASET, names::DATA_STREAM_NAMESPACE];
     let kept = attributes.iter().filter(|(name, _)| !routing.contains(&name.as_ref()));
-    serializer.collect_map(kept.map(|(name, value)| (name, value)))
+    serializer.collect_map(kept.map(|(name, value)| (name, Plain(value))))
 }
 
 fn of_resource<S: Serializer>(resource: &&Resource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(resource.attributes())
 }
+
+/// A value as JSON has it.
+struct Plain<'a>(&'a Value<'a>);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Bool(value) => value.serialize(serializer),
+            Value::Int(value) => value.serialize(serializer),
+            Value::Double(value) => value.serialize(serializer),
+            Value::Text(value) => value.serialize(serializer),
+            Value::Texts(values) => values.serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
+pub(super) use attributes::{ALWAYS, WHERE_KNOWN, payload_names};
+
 use std::borrow::Cow;
 use std::sync::Arc;
 

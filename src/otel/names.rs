@@ -53,6 +53,8 @@ pub enum Form {
 pub enum Source {
     /// OpenTelemetry's semantic conventions.
     SemConv,
+    /// OpenTelemetry's specification of its SDKs.
+    Spec,
     /// Watchpost.
     Own,
     /// A backend, which takes it away again.
@@ -80,3 +82,6 @@ pub struct Name {
 pub fn all() -> impl Iterator<Item = &'static Name> {
     attributes::ALL.iter().chain(spans::ALL).chain(metrics::names())
 }
+
+#[cfg(test)]
+mod tests;

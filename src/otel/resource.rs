@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Value, names};
+use super::names;
 
 /// What is observed, by the attributes `service.name`, `service.namespace` and `service.instance.id`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// What is known of it, as attributes in a fixed order.
-    pub fn attributes(&self) -> impl Iterator<Item = (&'static str, Value<'_>)> {
+    /// What is known of it, by the names of attributes, in a fixed order.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             Some((names::SERVICE_NAME, &*self.service_name)),
             self.service_namespace.as_deref().map(|namespace| (names::SERVICE_NAMESPACE, namespace)),
@@ -27,6 +27,5 @@ impl Resource {
         ]
         .into_iter()
         .flatten()
-        .map(|(name, value)| (name, value.into()))
     }
 }

@@ -34,7 +34,6 @@ use tokio::time::{Instant, timeout_at};
 pub use self::answer::{Answer, Fail};
 pub use self::channel::{Channel, Invalid, Signal};
 use self::flight::Flight;
-pub(crate) use self::grpc::way;
 use self::logs::LogRecords;
 use self::queue::{Chunk, Fate, Key, Limits, Queue};
 use self::spans::EndedSpans;

@@ -1,86 +1,115 @@
-//! The exporters, over one gRPC connection.
+//! The SDK's exporters, over the channels that the sinks use: gRPC or HTTP, with their TLS, headers and compression.
+//!
+//! opentelemetry-otlp makes requests as for HTTP; what it would post is the same message that goes over gRPC.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
-use tonic::metadata::MetadataMap;
-use tonic::transport::Channel;
+use tokio::runtime::Handle;
 
-use super::outage::{Outage, Signal, Watched};
-use crate::config::{Compression, Exporter, Protocol};
+use super::outage::Outage;
+use crate::config::{Exporter, Protocol};
 use crate::event::Invalid;
-use crate::sink::otlp;
+use crate::sink::otlp::{Channel, Fail, Signal};
 
 /// Metrics are exported this often.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// An exporter for each signal.
+/// An exporter for each signal, not connected yet.
 pub(super) struct Exporters {
-    pub(super) spans: Watched<SpanExporter>,
-    pub(super) logs: Watched<LogExporter>,
-    pub(super) metrics: Metrics,
+    pub(super) spans: SpanExporter,
+    pub(super) logs: LogExporter,
+    pub(super) metrics: MetricExporter,
 }
 
-/// The exporter of metrics.
-pub(super) struct Metrics(Watched<MetricExporter>);
-
-impl Metrics {
-    /// A reader that exports by it.
-    pub(super) fn reader(self) -> PeriodicReader<Watched<MetricExporter>> {
-        PeriodicReader::builder(self.0).with_interval(INTERVAL).build()
+impl Exporters {
+    /// To be called in a runtime, which the connections live in.
+    pub(super) fn new(settings: &Exporter) -> Result<Self, Invalid> {
+        let outage = Outage::of(&settings.endpoint);
+        let through = |signal| Through::new(settings, signal, &outage);
+        let failed = |error: opentelemetry_otlp::ExporterBuildError| {
+            Invalid::new("telemetry", &settings.endpoint, error.to_string())
+        };
+        let metrics = MetricExporter::builder().with_http().with_temporality(Temporality::Cumulative);
+        Ok(Self {
+            spans: over(SpanExporter::builder().with_http(), through(Signal::Traces)?).build().map_err(failed)?,
+            logs: over(LogExporter::builder().with_http(), through(Signal::Logs)?).build().map_err(failed)?,
+            metrics: over(metrics, through(Signal::Metrics)?).build().map_err(failed)?,
+        })
     }
 }
 
-/// Exporters that are not connected yet; one connection for all.
-pub(super) fn exporters(settings: &Exporter) -> Result<Exporters, Invalid> {
-    if settings.protocol != Protocol::Grpc {
-        let expected = "grpc: Watchpost's own telemetry does not go over HTTP";
-        return Err(Invalid::new("telemetry.protocol", "http/protobuf", expected));
-    }
-    let way = Way::new(settings)?;
-    let spans = way.lead(SpanExporter::builder().with_tonic()).build().map_err(refused)?;
-    let logs = way.lead(LogExporter::builder().with_tonic()).build().map_err(refused)?;
-    let metrics = MetricExporter::builder().with_tonic().with_temporality(Temporality::Cumulative);
-    let metrics = way.lead(metrics).build().map_err(refused)?;
-    let outage = Outage::of(&settings.endpoint);
-    Ok(Exporters {
-        spans: Watched { exporter: spans, signal: Signal::Traces, outage: outage.clone() },
-        logs: Watched { exporter: logs, signal: Signal::Logs, outage: outage.clone() },
-        metrics: Metrics(Watched { exporter: metrics, signal: Signal::Metrics, outage }),
-    })
+/// The reader that exports metrics.
+pub(super) fn reader(exporter: MetricExporter) -> PeriodicReader<MetricExporter> {
+    PeriodicReader::builder(exporter).with_interval(INTERVAL).build()
 }
 
-fn refused(error: opentelemetry_otlp::ExporterBuildError) -> Invalid {
-    Invalid::new("telemetry", "an exporter", error.to_string())
+/// Has an exporter send through a channel, whatever `OTEL_EXPORTER_OTLP_*` say: the settings have read them.
+fn over<B: WithExportConfig + WithHttpConfig>(builder: B, through: Through) -> B {
+    let builder = builder.with_protocol(opentelemetry_otlp::Protocol::HttpBinary);
+    let builder = builder.with_endpoint("http://channel").with_timeout(through.channel.timeout());
+    builder.with_http_client(through)
 }
 
-/// What all exporters have in common.
-struct Way<'a> {
-    settings: &'a Exporter,
+/// The HTTP client of one exporter, which takes nothing of a request but its body.
+#[derive(Debug)]
+struct Through {
     channel: Channel,
-    headers: MetadataMap,
+    signal: Signal,
+    outage: Arc<Outage>,
+    /// Exporters run on threads of the SDK.
+    runtime: Handle,
 }
 
-impl<'a> Way<'a> {
-    fn new(settings: &'a Exporter) -> Result<Self, Invalid> {
-        let unusable = |wrong: otlp::Invalid| Invalid::new("telemetry", &wrong.what, wrong.message);
-        let (endpoint, headers) = otlp::way(settings).map_err(unusable)?;
-        Ok(Self { settings, channel: endpoint.timeout(settings.timeout).connect_lazy(), headers })
+impl Through {
+    fn new(settings: &Exporter, signal: Signal, outage: &Arc<Outage>) -> Result<Self, Invalid> {
+        let settings = Exporter { endpoint: endpoint(settings, signal), ..settings.clone() };
+        let channel = Channel::new(&settings, signal);
+        let channel = channel.map_err(|error| Invalid::new("telemetry", &error.what, error.message))?;
+        Ok(Self { channel, signal, outage: outage.clone(), runtime: Handle::current() })
     }
 
-    fn lead<B: WithExportConfig + WithTonicConfig>(&self, builder: B) -> B {
-        let headers = self.headers.clone();
-        let builder = builder.with_channel(self.channel.clone()).with_timeout(self.settings.timeout);
-        // In place of all headers: the SDK would add those of the environment, which are for the events' receiver.
-        let builder = builder.with_interceptor(move |mut request: tonic::Request<()>| {
-            *request.metadata_mut() = headers.clone();
-            Ok(request)
-        });
-        match self.settings.compression {
-            Compression::None => builder,
-            Compression::Gzip => builder.with_compression(opentelemetry_otlp::Compression::Gzip),
-            Compression::Zstd => builder.with_compression(opentelemetry_otlp::Compression::Zstd),
-        }
+    async fn send(&self, body: Bytes) -> Result<Response<Bytes>, HttpError> {
+        let channel = self.channel.clone();
+        let sent = self.runtime.spawn(async move { channel.export(body).await }).await?;
+        self.outage.tell(self.signal, sent.as_ref().err());
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = match sent {
+            Ok(_) => StatusCode::OK,
+            Err(Fail::Later { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Err(_) => StatusCode::BAD_REQUEST,
+        };
+        Ok(response)
     }
+}
+
+impl HttpClient for Through {
+    fn send_bytes<'a, 'b>(
+        &'a self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(self.send(request.into_body()))
+    }
+}
+
+/// Where a signal goes: over HTTP each has a path of its own.
+fn endpoint(settings: &Exporter, signal: Signal) -> String {
+    let path = match (settings.protocol, signal) {
+        (Protocol::Grpc, _) => return settings.endpoint.clone(),
+        (_, Signal::Traces) => "/v1/traces",
+        (_, Signal::Logs) => "/v1/logs",
+        (_, Signal::Metrics) => "/v1/metrics",
+    };
+    format!("{}{path}", settings.endpoint.trim_end_matches('/'))
 }

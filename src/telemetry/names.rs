@@ -175,7 +175,7 @@ pub const DEAD_LETTERS: Metric = metric(
     "watchpost.dead_letters",
     Kind::Gauge,
     "{letter}",
-    "Dead letters that are kept, by kind: `delivery`, `late`. Counted again when the last count is a second old, or a hundred times as old as it took.",
+    "Dead letters that are kept, by kind: `delivery`, `late`. The count is up to a second old; older where there are so many that counting takes long.",
 )
 .by(&[LETTER]);
 /// Bytes on disk.

@@ -7,13 +7,16 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use watchpost::config::{Exporter, Otlp, Protocol};
 use watchpost::dead_letter::{self, DeadLetter, Filter};
+use watchpost::demo::Workload;
+use watchpost::otel::Tracker;
 use watchpost::sink::Sink;
-use watchpost::sink::otlp::Logs;
+use watchpost::sink::otlp::{Logs, Spans};
 use watchpost::store::{Limit, Store, Submission};
 
 use super::support::delivering::Delivering;
 use super::support::history::{Log, draft};
 use super::support::otlp::{Answer, Receiver, Reply, Request};
+use super::support::session::Written;
 use super::support::wait;
 
 /// A log of so many process events.
@@ -144,6 +147,63 @@ async fn copy(from: &Store) -> Store {
     log.close();
     assert_eq!(ids(&store), ids(from));
     store
+}
+
+/// A log of a session of the standard workload.
+fn session() -> Store {
+    let store = Store::memory();
+    let mut written = Written::new(store.clone(), "chain-1", &Workload::default());
+    while written.write(1000) > 0 {}
+    written.close();
+    store
+}
+
+/// The ids of the spans that the events of a log end, each with the event's offset.
+fn spans(store: &Store) -> Vec<(u64, String)> {
+    let (mut tracker, mut spans, mut from) = (Tracker::default(), Vec::new(), 0);
+    loop {
+        let page = store.log(from, Limit::events(1000)).expect("readable");
+        let Some(last) = page.last() else { return spans };
+        from = last.offset + 1;
+        for logged in &page {
+            let ended = tracker.apply(&logged.event).spans.into_iter();
+            spans.extend(ended.map(|span| (logged.offset, span.span_id.to_string())));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_receiver_does_each_span_arrives_or_is_named_in_a_letter() {
+    let all = spans(&session());
+    assert!(all.len() > 50, "{}", all.len());
+    for seed in 0..seeds() {
+        println!("seed {seed}");
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let store = session();
+        let bad = (0..rng.random_range(0..6)).map(|_| all[rng.random_range(0..all.len())].1.clone());
+        let poison: BTreeSet<String> = bad.collect();
+        let receiver = Receiver::scripted(Protocol::Grpc, moody(seed, poison.clone())).await;
+        let settings = any(&mut rng);
+        let settled = |offset: u64| {
+            let taken = receiver.taken();
+            let there = |id: &String| taken.contains_key(id) || poison.contains(id);
+            assert!(
+                all.iter().take_while(|(at, _)| *at < offset).all(|(_, id)| there(id)),
+                "settled before it was"
+            );
+        };
+        deliver(&store, &mut rng, || Spans::new(&settings, exporter(&receiver)), settled).await;
+        let letters = letters(&store);
+        for id in &poison {
+            let (offset, _) = all.iter().find(|(_, span)| span == id).expect("one of them");
+            let letter = letters.iter().find(|letter| letter.offset == Some(*offset)).expect("a letter");
+            assert!(letter.reason.contains(id.as_str()) && letter.sent.is_some(), "{letter:?}");
+        }
+        let named = letters.iter().map(|letter| letter.reason.matches("span ").count()).sum::<usize>();
+        assert_eq!(named, poison.len());
+        let taken: BTreeSet<String> = receiver.taken().into_keys().collect();
+        assert_eq!(taken, all.iter().map(|(_, id)| id.clone()).filter(|id| !poison.contains(id)).collect());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

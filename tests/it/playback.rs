@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use watchpost::config::ProcessCompose;
-use watchpost::demo::Player;
+use watchpost::demo::{Player, Recording};
 use watchpost::event::Event;
 use watchpost::event::process::ProcessData;
 use watchpost::state::process::Processes;
@@ -37,10 +37,10 @@ fn check_fold(name: &str, events: &[Event]) {
     }
 }
 
-/// A recording at ten times its speed, through the real client and the real loop.
-async fn play(name: &str) -> Account {
+/// Plays a recording at ten times its speed into a log, through the real client and the real loop of a source of
+/// that name.
+pub(crate) async fn record(log: &Log, source: &str, recording: &Recording) {
     const SPEED: f64 = 10.0;
-    let recording = read(name);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let poll_interval = Duration::from_millis(recording.interval_ms).div_f64(SPEED);
@@ -49,13 +49,20 @@ async fn play(name: &str) -> Account {
         let (player, over) = (player.clone(), over.clone());
         async move { player.serve(listener, over).await.expect("a server") }
     });
-    let log = Log::new();
     let sample_interval = Some(Duration::from_millis(100));
-    let source = Running::start(&log, ProcessCompose { poll_interval, sample_interval, ..settings(&url) });
+    let name = source.to_owned();
+    let source = Running::start(log, ProcessCompose { name, poll_interval, sample_interval, ..settings(&url) });
     player.ended().await;
     source.stop().await;
     over.cancel();
     serving.await.expect("no panic");
+}
+
+/// A recording, and the account of its events.
+async fn play(name: &str) -> Account {
+    let recording = read(name);
+    let log = Log::new();
+    record(&log, "main", &recording).await;
     let events = log.events();
     check_fold(name, &events);
     super::spans::processes::check(name, &events);

@@ -8,6 +8,7 @@ pub(crate) mod delivering;
 pub(crate) mod documents;
 pub(crate) mod elasticsearch;
 pub(crate) mod events;
+pub(crate) mod exposition;
 pub(crate) mod fake;
 pub(crate) mod history;
 pub(crate) mod http;

@@ -24,21 +24,16 @@ pub(super) fn process(kind: &str, data: &ProcessData) -> Option<String> {
 }
 
 pub(super) fn sample(data: ResourcesData) -> String {
-    format!("source {} sampled {}{}", data.source, processes(data.processes.len()), part(data.part, data.parts))
+    told(&data.source, "sampled", data.processes.len(), data.part, data.parts)
 }
 
 pub(super) fn listing(data: DependenciesData) -> String {
-    let count = processes(data.processes.len());
-    let waiting = data.processes.iter().filter(|process| !process.depends_on.is_empty()).count();
-    format!("source {} listed {count}, {waiting} with dependencies{}", data.source, part(data.part, data.parts))
+    told(&data.source, "listed", data.processes.len(), data.part, data.parts)
 }
 
-fn processes(count: usize) -> String {
-    format!("{count} process{}", if count == 1 { "" } else { "es" })
-}
-
-fn part(part: u32, parts: u32) -> String {
-    if parts > 1 { format!(", part {part} of {parts}") } else { String::new() }
+fn told(source: &str, what: &str, count: usize, part: u32, parts: u32) -> String {
+    let of = if parts > 1 { format!(", part {part} of {parts}") } else { String::new() };
+    format!("source {source} {what} {count} process{}{of}", if count == 1 { "" } else { "es" })
 }
 
 fn pid(pid: i64) -> String {

@@ -13,8 +13,46 @@ use crate::otel::{Attribute, Value, document, time};
 /// How many attributes are looked through one by one; from there on an index is kept.
 const FEW: usize = 64;
 
+/// What every record has.
+pub(in crate::otel) const ALWAYS: [&str; 9] = [
+    names::EVENT_ID,
+    names::EVENT_TYPE,
+    names::EVENT_SEQ,
+    names::EVENT_SUBJECT,
+    names::STREAM_ID,
+    names::STREAM_CLASS,
+    names::DOCUMENT_ID,
+    names::DATA_STREAM_DATASET,
+    names::DATA_STREAM_NAMESPACE,
+];
+
+/// What a record has beside, whatever its payload, where it is known.
+pub(in crate::otel) const WHERE_KNOWN: [&str; 10] = [
+    names::SESSION_ID,
+    names::SOURCE_NAME,
+    names::HOST_NAME,
+    names::USER_NAME,
+    names::HUB_ID,
+    names::ORIGIN_SERVICE,
+    names::CORRELATION_ID,
+    names::TRACE_PARENT_ID,
+    names::EVENT_HOPS,
+    names::EVENT_TIME,
+];
+
 /// All attributes of an event: what every event has, then its payload.
 pub(super) fn of(event: &Event) -> Vec<Attribute<'_>> {
+    whole(event).0
+}
+
+/// The names of those that its payload has.
+pub(in crate::otel) fn payload_names(event: &Event) -> Vec<Cow<'static, str>> {
+    let (attributes, common) = whole(event);
+    attributes.into_iter().skip(common).map(|(name, _)| name).collect()
+}
+
+/// All attributes, and how many of them are not of the payload.
+fn whole(event: &Event) -> (Vec<Attribute<'_>>, usize) {
     let mut found = Attributes { list: Vec::with_capacity(32), index: HashMap::new() };
     envelope(event, &mut found);
     let common = found.list.len();
@@ -23,7 +61,7 @@ pub(super) fn of(event: &Event) -> Vec<Attribute<'_>> {
         found.object(&payload, "", rows);
     }
     found.list[common..].reverse();
-    found.list
+    (found.list, common)
 }
 
 fn envelope<'a>(event: &'a Event, found: &mut Attributes<'a>) {

@@ -79,12 +79,12 @@ impl<'a> Requests<'a> {
                 Made::Number(point) => point.encoded_len(),
                 Made::Histogram(point) => point.encoded_len(),
             };
-        // As if its resource and its metric had to be opened for it.
-        let opened = encoded(here.0).encoded_len() + head(metric).encoded_len() + 8 * OVERHEAD;
-        if self.done.is_empty() || self.bytes + size + opened > self.max_bytes {
+        let opened = self.opened(here, metric);
+        if self.done.is_empty() || self.bytes + opened + size > self.max_bytes {
             self.done.push(ExportMetricsServiceRequest::default());
             (self.bytes, self.last) = (0, None);
         }
+        self.bytes += self.opened(here, metric) + size;
         let Some(request) = self.done.last_mut() else { return };
         if self.last.is_none_or(|(resource, _)| resource != here.0) {
             request.resource_metrics.push(ResourceMetrics {
@@ -97,15 +97,26 @@ impl<'a> Requests<'a> {
         let Some(metrics) = scope.map(|scope| &mut scope.metrics) else { return };
         if self.last != Some(here) {
             metrics.push(head(metric));
-            self.bytes += opened;
         }
         self.last = Some(here);
-        self.bytes += size;
         match (metrics.last_mut().and_then(|metric| metric.data.as_mut()), made) {
             (Some(Data::Gauge(gauge)), Made::Number(point)) => gauge.data_points.push(point),
             (Some(Data::Sum(sum)), Made::Number(point)) => sum.data_points.push(point),
             (Some(Data::Histogram(histogram)), Made::Histogram(point)) => histogram.data_points.push(point),
             _ => {}
+        }
+    }
+}
+
+impl Requests<'_> {
+    /// The bytes of the resource and the metric, as far as they have to be opened for a point.
+    fn opened(&self, (resource, id): (&Resource, Id), metric: &metrics::Metric) -> usize {
+        let of_resource = || encoded(resource).encoded_len() + scope().encoded_len() + 4 * OVERHEAD;
+        let of_metric = || head(metric).encoded_len() + OVERHEAD;
+        match self.last {
+            Some(last) if last == (resource, id) => 0,
+            Some((last, _)) if last == resource => of_metric(),
+            _ => of_resource() + of_metric(),
         }
     }
 }

@@ -70,8 +70,8 @@ attributes! {
     // Errors
     /// The class of the error, one of few.
     ERROR_TYPE = "error.type", SemConv, Text;
-    /// What went wrong, in words.
-    ERROR_MESSAGE = "error.message", SemConv, Text;
+    /// What went wrong, in words. (The conventions have given up their `error.message`.)
+    ERROR_MESSAGE = "watchpost.error.message", Own, Text;
 
     // Processes
     /// The process id, 0 where it has none.
@@ -128,13 +128,13 @@ attributes! {
     SAMPLE_PARTS = "watchpost.sample.parts", Own, Int, "{part}";
     /// What each process used.
     SAMPLE_PROCESSES = "watchpost.sample.processes", Own, Json;
-    /// The parts of one listing of the dependencies have the same number, the next listing a greater one.
+    /// The parts of one listing of a project's processes have the same number, the next listing a greater one.
     LISTING_ID = "watchpost.listing.id", Own, Int;
     /// Which part of the listing it is, from 1.
     LISTING_PART = "watchpost.listing.part", Own, Int;
     /// How many parts the listing has.
     LISTING_PARTS = "watchpost.listing.parts", Own, Int, "{part}";
-    /// The processes, and what each waits for.
+    /// Each process, and what it waits for before it is launched.
     LISTING_PROCESSES = "watchpost.listing.processes", Own, Json;
     /// Whether every process was launched, and ready or over, within ten minutes.
     STARTUP_COMPLETE = "watchpost.startup.complete", Own, Bool;
@@ -281,7 +281,7 @@ attributes! {
     /// The metric some of whose points went into its overflow.
     METRIC_NAME = "watchpost.metric.name", Own, Text;
     /// True on the point that takes in what a metric has too many label values for.
-    METRIC_OVERFLOW = "otel.metric.overflow", Own, Bool;
+    METRIC_OVERFLOW = "otel.metric.overflow", Spec, Bool;
     /// The sink.
     SINK_NAME = "watchpost.sink.name", Own, Text;
     /// The kind of dead letter.

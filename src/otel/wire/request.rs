@@ -86,7 +86,7 @@ impl Group<'_> {
         head(RESOURCE_ITEMS, self.len, out);
         head(RESOURCE, resource_len(self.resource), out);
         for (name, value) in self.resource.attributes() {
-            attribute(ATTRIBUTES, name, &value, out);
+            attribute(ATTRIBUTES, name, &value.into(), out);
         }
         head(SCOPE_ITEMS, field_len(scope_len()) + self.bytes, out);
         head(ITEMS_SCOPE, scope_len(), out);
@@ -101,5 +101,5 @@ fn scope_len() -> usize {
 }
 
 fn resource_len(resource: &Resource) -> usize {
-    resource.attributes().map(|(name, value)| attribute_len(name, &value)).sum()
+    resource.attributes().map(|(name, value)| attribute_len(name, &value.into())).sum()
 }

@@ -102,7 +102,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    pub(super) fn read(settings: &Exporter) -> Result<Self, Invalid> {
+    fn read(settings: &Exporter) -> Result<Self, Invalid> {
         let read = |path: &Path| fs::read(path).map_err(|error| Invalid::new(path.display().to_string(), &error));
         let ca = settings.ca_file.as_deref().map(read).transpose()?;
         let pair = settings.client_certificate.as_ref();

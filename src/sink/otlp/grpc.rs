@@ -51,11 +51,6 @@ impl Client {
     }
 }
 
-/// The way to a receiver for another gRPC client: its endpoint with its TLS, and the headers of each request.
-pub(crate) fn way(settings: &Exporter) -> Result<(Endpoint, MetadataMap), Invalid> {
-    Ok((endpoint(settings, &Tls::read(settings)?)?, headers(settings)?))
-}
-
 fn method(signal: Signal) -> &'static str {
     match signal {
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",

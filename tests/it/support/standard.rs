@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use watchpost::demo::Player;
@@ -113,11 +114,12 @@ impl Standard {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    /// Ends the daemon as an administrator would: what is committed is delivered before.
-    pub(crate) async fn drain(mut self) {
+    /// Ends the daemon as an administrator would: what is committed is delivered before. Answers its folder.
+    pub(crate) async fn drain(mut self) -> TempDir {
         self.daemon.signal(Signal::TERM);
-        let wait = move || self.daemon.wait();
-        let status = tokio::task::spawn_blocking(wait).await.expect("no panic");
+        let wait = move || (self.daemon.wait(), self.daemon.take_dir());
+        let (status, dir) = tokio::task::spawn_blocking(wait).await.expect("no panic");
         assert!(status.success(), "{status}");
+        dir
     }
 }
