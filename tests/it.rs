@@ -34,6 +34,7 @@ mod it {
     mod readme_sessions;
     mod recorder;
     mod recordings;
+    mod semconv;
     mod session_answers;
     mod session_fold;
     mod session_follow;

@@ -17,6 +17,8 @@ What Watchpost's events are as OpenTelemetry logs, spans and metrics. Made from 
 The resource is what is observed, not Watchpost: `service.name`, `service.namespace` and `service.instance.id` are
 those of the process, the session or the hub. The instrumentation scope is `watchpost`. Names of the semantic
 conventions are marked; the others are Watchpost's own, and begin with `watchpost.`.
+
+What Watchpost tells of itself is apart, under the service name `watchpost`: `docs/own-telemetry.md`.
 ";
 
 const LOGS: &str = "

@@ -58,3 +58,13 @@ fn a_type_that_is_not_in_it_is_named_with_the_nearest_one() {
     assert_eq!(output.status.code(), Some(2));
     assert!(told.contains("a similar value exists: 'scan_completed'"), "{told}");
 }
+
+#[test]
+fn telemetry_md_is_what_the_catalog_prints() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/TELEMETRY.md");
+    let file = std::fs::read_to_string(path).expect("TELEMETRY.md");
+    assert!(file == printed(&["--telemetry"]), "TELEMETRY.md is old: watchpost catalog --telemetry > TELEMETRY.md");
+    for known in types() {
+        assert!(file.contains(&format!("| `session.{}` |", known.name)), "{}", known.name);
+    }
+}

@@ -70,7 +70,7 @@ attributes! {
     // Errors
     /// The class of the error, one of few.
     ERROR_TYPE = "error.type", SemConv, Text;
-    /// What went wrong, in words. (The conventions have given up their `error.message`.)
+    /// What went wrong, in words; the conventions have given up their `error.message`.
     ERROR_MESSAGE = "watchpost.error.message", Own, Text;
 
     // Processes
