@@ -20,6 +20,9 @@ use super::support::history::{Log, draft};
 use super::support::nats::{Server, stored};
 use super::support::wait::until;
 
+/// A finding: the backend, what is wrong, and the event's id.
+type Found = (String, String, String);
+
 /// A store whose events are in both backends.
 async fn delivered(dir: &Path, nats: &config::JetStream, there: &config::Elasticsearch) -> Vec<Logged> {
     let log = Log::on(Store::open(&store(dir)).expect("a store"));
@@ -50,7 +53,7 @@ async fn drained(handle: &Handle) {
 }
 
 /// What the command says of a backend, by id, and its exit code.
-fn audit(dir: &Path) -> (Option<i32>, Vec<(String, String, String)>, Vec<Value>) {
+fn audit(dir: &Path) -> (Option<i32>, Vec<Found>, Vec<Value>) {
     let output = watchpost(dir, &["audit", "--since", "1h", "--json"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
@@ -64,7 +67,7 @@ fn audit(dir: &Path) -> (Option<i32>, Vec<(String, String, String)>, Vec<Value>)
     (output.status.code(), findings, summaries)
 }
 
-fn finding(backend: &str, difference: &str, id: &str) -> (String, String, String) {
+fn finding(backend: &str, difference: &str, id: &str) -> Found {
     (backend.into(), difference.into(), id.into())
 }
 
