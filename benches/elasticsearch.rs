@@ -8,9 +8,8 @@
 #[path = "../tests/it/support/elasticsearch.rs"]
 #[allow(dead_code, reason = "the benchmark uses a part of it")]
 mod elasticsearch;
-#[path = "../tests/it/support/nats.rs"]
-#[allow(dead_code, reason = "the free ports come from there")]
-mod nats;
+#[path = "../tests/it/support/port.rs"]
+mod port;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -8,9 +8,8 @@
 #[path = "../tests/it/support/collector.rs"]
 #[allow(dead_code, reason = "the benchmark uses a part of it")]
 mod collector;
-#[path = "../tests/it/support/nats.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod nats;
+#[path = "../tests/it/support/port.rs"]
+mod port;
 #[path = "../tests/it/support/started.rs"]
 #[allow(dead_code, reason = "the benchmark uses a part of it")]
 mod started;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use watchpost::config;
 
-use super::nats::free_port;
+use super::port::free_port;
 
 /// Whom it runs as where the tests are root, as it refuses to be root: nobody.
 const NOBODY: u32 = 65_534;
