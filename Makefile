@@ -24,6 +24,7 @@ bench: ## Ratios and a table with the machine
 
 live: ## The suites that need what no registry carries
 	@test -n "$$PROCESS_COMPOSE_BIN" || { echo "PROCESS_COMPOSE_BIN must name a process-compose" >&2; exit 1; }
+	@test -n "$$TEMPO_BIN" || { echo "TEMPO_BIN must name a Tempo of version 3" >&2; exit 1; }
 	$(CARGO) test --locked --test live
 
 soak: ## Long runs: fuzzing, power cuts, kills, failing disks, random histories

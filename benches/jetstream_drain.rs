@@ -8,6 +8,8 @@
 #[path = "../tests/it/support/nats.rs"]
 #[allow(dead_code, reason = "the benchmark uses a part of it")]
 mod nats;
+#[path = "../tests/it/support/port.rs"]
+mod port;
 mod support;
 
 use std::collections::VecDeque;

@@ -6,7 +6,7 @@
 #   STACK_DIR       its data, logs and process ids; they stay when it ends
 #   STACK_OFFSET    added to every port, for a second stack (0)
 #   TEMPO_BIN       a Tempo, of version 3
-#   WATCHPOST_BIN   a watchpost; else it is built
+#   STACK_WATCHPOST   a watchpost; else it is built
 #   PROCESS_COMPOSE_URL   a supervisor to watch
 set -eu
 
@@ -62,7 +62,10 @@ start() {
 }
 
 stop() {
-    runs "$1" || { rm -f "$dir/pids/$1"; return 0; }
+    if ! runs "$1"; then
+        rm -f "$dir/pids/$1"
+        return
+    fi
     read -r pid since <"$dir/pids/$1"
     kill -s TERM -- "-$pid"
     tries=0
@@ -103,6 +106,10 @@ transport.host: 127.0.0.1
 transport.port: $elasticsearch_transport
 path.data: $home/data
 path.logs: $home/logs
+# In bytes, as the default of 85 % is reached on many a large disk that has room.
+cluster.routing.allocation.disk.watermark.low: 3gb
+cluster.routing.allocation.disk.watermark.high: 2gb
+cluster.routing.allocation.disk.watermark.flood_stage: 1gb
 EOF
     java=$(readlink -f "$(command -v java)")
     set -- env HOME="$home/tmp" ES_PATH_CONF="$home/config" ES_TMPDIR="$home/tmp" \
@@ -126,9 +133,7 @@ start_prometheus() {
 }
 
 start_tempo() {
-    sed -e "s|/var/tempo|$dir/tempo|" -e "s|0.0.0.0:4317|127.0.0.1:$tempo_otlp|" \
-        -e "s|^  http_listen_port: .*|  http_listen_address: 127.0.0.1\n  http_listen_port: $tempo\n  grpc_listen_address: 127.0.0.1\n  grpc_listen_port: $tempo_grpc|" \
-        "$top/compose/tempo.yaml" >"$dir/tempo.yaml"
+    "$top/scripts/tempo-config.sh" "$dir/tempo" "$tempo" "$tempo_grpc" "$tempo_otlp" >"$dir/tempo.yaml"
     start tempo "http://127.0.0.1:$tempo/ready" "$TEMPO_BIN" -config.file="$dir/tempo.yaml"
 }
 
@@ -144,9 +149,9 @@ start_collector() {
 }
 
 start_watchpost() {
-    if [ -z "${WATCHPOST_BIN:-}" ]; then
+    if [ -z "${STACK_WATCHPOST:-}" ]; then
         (cd "$top" && "${CARGO:-cargo}" build --locked --quiet --release --bin watchpost)
-        WATCHPOST_BIN=${CARGO_TARGET_DIR:-$top/target}/release/watchpost
+        STACK_WATCHPOST=${CARGO_TARGET_DIR:-$top/target}/release/watchpost
     fi
     cat >"$dir/watchpost.yaml" <<EOF
 store:
@@ -162,8 +167,8 @@ api:
 EOF
     [ -z "${PROCESS_COMPOSE_URL:-}" ] ||
         printf 'process_compose:\n  - name: main\n    url: %s\n' "$PROCESS_COMPOSE_URL" >>"$dir/watchpost.yaml"
-    "$WATCHPOST_BIN" elasticsearch setup --config "$dir/watchpost.yaml"
-    start watchpost "http://127.0.0.1:$watchpost/health" "$WATCHPOST_BIN" run --config "$dir/watchpost.yaml"
+    "$STACK_WATCHPOST" elasticsearch setup --config "$dir/watchpost.yaml"
+    start watchpost "http://127.0.0.1:$watchpost/health" "$STACK_WATCHPOST" run --config "$dir/watchpost.yaml"
 }
 
 urls() {

@@ -1,6 +1,7 @@
 //! The command line. Each command has a file; what they share is here.
 
 mod adapter;
+mod audit;
 mod catalog;
 mod completions;
 mod config;
@@ -69,6 +70,7 @@ enum Command {
     Sinks(sinks::Args),
     Dlq(dlq::Args),
     Elasticsearch(elasticsearch::Args),
+    Audit(audit::Args),
     Store(store::Args),
     Catalog(catalog::Args),
     Config(config::Args),
@@ -128,6 +130,7 @@ impl Command {
             Self::Sinks(args) => sinks::run(args, environment, out).await,
             Self::Dlq(args) => dlq::run(args, environment, out).await,
             Self::Elasticsearch(args) => elasticsearch::run(args, environment, out).await,
+            Self::Audit(args) => audit::run(args, environment, out).await,
             Self::Store(args) => store::run(args, environment, out),
             Self::Catalog(args) => catalog::run(args, out),
             Self::Config(args) => config::run(args, environment, out),

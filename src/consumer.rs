@@ -40,6 +40,7 @@ use crate::nats;
 
 pub use filter::Filter;
 pub use received::{Received, Verdict};
+pub(crate) use source::starting_at;
 
 /// The first wait after a loss is at most this, and no later one is longer than the second.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

@@ -4,6 +4,7 @@
 //! the media type servers of 8.x and of 9.x answer alike. (The client's typed functions would do the same, but
 //! for a bulk body of ready bytes and for the errors as the server words them the transport is the shorter way.)
 
+mod listing;
 mod search;
 mod setup;
 mod template;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use crate::config::{self, ElasticsearchAuth, without_password};
 
+pub use listing::Listing;
 pub use search::Search;
 pub use setup::{Kept, Setup, setup};
 pub use template::{PATTERN, template};

@@ -85,5 +85,8 @@ pub mod recorder;
 // Searching events by the fields of their documents.
 pub mod search;
 
+// Whether the backends have what the log has.
+pub mod audit;
+
 // The command line, one command a file.
 pub mod cli;

@@ -17,8 +17,9 @@ use crate::api::events::Row;
 use crate::api::filter::{Filter, MAX_LIMIT};
 use crate::client::{Failed, Reader};
 use crate::elasticsearch::{self, Connection};
-use crate::event::{Invalid, Timestamp};
+use crate::event::{Invalid, Logged, Timestamp};
 
+pub(crate) use document::moment;
 pub use expression::Expression;
 
 /// Where a word is looked for that no field is named for.
@@ -61,6 +62,11 @@ impl Hit {
     pub fn time(&self) -> Option<Timestamp> {
         document::moment(&self.document["@timestamp"])
     }
+}
+
+/// The document of one event, by itself: without what only the events before it tell.
+pub(crate) fn document(logged: &Logged) -> Value {
+    Document::of(logged).json
 }
 
 /// Why nothing was found.

@@ -10,6 +10,7 @@ mod it {
     mod api;
     mod api_sessions;
     mod arrows;
+    mod audit;
     mod catalog;
     mod cli;
     mod collector;
@@ -34,6 +35,7 @@ mod it {
     mod readme_sessions;
     mod recorder;
     mod recordings;
+    mod search;
     mod semconv;
     mod session_answers;
     mod session_fold;

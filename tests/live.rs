@@ -1,4 +1,5 @@
-//! The source against a real process-compose, which no registry carries: `PROCESS_COMPOSE_BIN` names one.
+//! What needs servers that no registry carries: the source against a real process-compose, which
+//! `PROCESS_COMPOSE_BIN` names, and spans in a real Tempo, which `TEMPO_BIN` names.
 //! Not among the tests of `make test`; `make live` runs them.
 
 // The accounts that the tests print are there to be read.
@@ -7,12 +8,19 @@
 mod live {
     mod run;
     mod supervisor;
+    mod tempo;
 }
 
+// These suites use a part of each.
+#[allow(dead_code)]
 #[path = "it/support"]
 mod support {
     pub(crate) mod account;
+    pub(crate) mod daemon;
+    pub(crate) mod http;
     pub(crate) mod log;
+    pub(crate) mod port;
     pub(crate) mod running;
+    pub(crate) mod started;
     pub(crate) mod wait;
 }

@@ -151,11 +151,11 @@ pub(super) fn policy(start: &Start) -> DeliverPolicy {
         Start::Current => DeliverPolicy::LastPerSubject,
         Start::All => DeliverPolicy::All,
         Start::New => DeliverPolicy::New,
-        Start::Since(time) => since(*time),
+        Start::Since(time) => starting_at(*time),
     }
 }
 
-fn since(time: Timestamp) -> DeliverPolicy {
+pub(crate) fn starting_at(time: Timestamp) -> DeliverPolicy {
     let nanos = i128::from(time.as_millis()) * 1_000_000;
     match async_nats::datetime::from_nanos(nanos) {
         Ok(start_time) => DeliverPolicy::ByStartTime { start_time },

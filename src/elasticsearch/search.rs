@@ -8,7 +8,7 @@ use crate::event::Timestamp;
 use crate::otel::names;
 
 /// How times are written in a place to go on from.
-const FORMAT: &str = "strict_date_optional_time_nanos";
+pub(super) const FORMAT: &str = "strict_date_optional_time_nanos";
 
 /// One page of a search.
 #[derive(Debug, Clone, Copy)]

@@ -38,7 +38,7 @@ impl Document {
 
 /// A time as documents have it: milliseconds and nanoseconds with a dot between, or as RFC 3339 where another wrote
 /// it.
-pub(super) fn moment(value: &Value) -> Option<Timestamp> {
+pub(crate) fn moment(value: &Value) -> Option<Timestamp> {
     let text = value.as_str()?;
     let millis = text.split('.').next().and_then(|millis| millis.parse().ok());
     millis.map(Timestamp::from_millis).or_else(|| text.parse().ok())

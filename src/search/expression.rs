@@ -12,8 +12,8 @@ use crate::event::Invalid;
 /// The longest query, in bytes.
 const MAX_BYTES: usize = 4096;
 
-/// The deepest nesting of parentheses.
-const MAX_DEPTH: usize = 64;
+/// The deepest nesting of parentheses: the parser's time grows with a power of it.
+const MAX_DEPTH: usize = 8;
 
 /// A condition on a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,9 +63,8 @@ impl Expression {
             return Err(wrong("", "at most 4096 bytes"));
         }
         if depth(text) > MAX_DEPTH {
-            return Err(wrong("", "at most 64 parentheses in each other"));
+            return Err(wrong("", "at most 8 parentheses in each other"));
         }
-        // `_exists_:x` is another way to write `x:*`.
         let (ast, errors) = tantivy_query_grammar::parse_query_lenient(text);
         if let Some(error) = errors.first() {
             let rest = text.get(error.pos..).unwrap_or_default();

@@ -15,6 +15,8 @@ mod model;
 #[expect(dead_code, reason = "what only other tests need")]
 #[path = "../it/support/nats.rs"]
 mod nats;
+#[path = "../it/support/port.rs"]
+mod port;
 mod powercut;
 mod role;
 mod supervisor;

@@ -84,11 +84,17 @@ async fn metrics_wait_on_disk_while_prometheus_is_down_and_the_collector_is_kill
     collector.kill();
     collector.restart();
     prometheus.restart();
-    count(&prometheus, 4.0).await;
-    let samples = prometheus.query(&format!("{restarts}[5m]")).await;
-    let values: Vec<_> =
-        samples[0]["values"].as_array().expect("samples").iter().map(|one| one[1].clone()).collect();
-    assert_eq!(values, ["1", "2", "3", "4"]);
+    // What was under way when the Collector was killed comes last.
+    let all = async |prometheus: &Prometheus| {
+        let samples = prometheus.query(&format!("{restarts}[5m]")).await;
+        let values = samples.first().and_then(|series| series["values"].as_array()).cloned().unwrap_or_default();
+        let values: Vec<_> = values.into_iter().map(|sample| sample[1].clone()).collect();
+        (values == ["1", "2", "3", "4"]).then_some(())
+    };
+    until("every sample", async || all(&prometheus).await).await;
+    prometheus.kill();
+    prometheus.restart();
+    until("every sample after a kill", async || all(&prometheus).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,4 +126,8 @@ async fn a_full_queue_is_an_answer_that_may_be_tried_again() {
     }
     assert_eq!(answers[0], 200);
     assert_eq!(answers[9], 503, "{answers:?}");
+    let told = http::client().get(collector.metrics()).send().await.expect("an answer").text().await.expect("text");
+    let refused =
+        |line: &str| line.starts_with("otelcol_exporter_enqueue_failed_metric_points") && !line.ends_with(" 0");
+    assert!(told.lines().any(refused), "{told}");
 }

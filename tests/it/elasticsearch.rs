@@ -17,14 +17,14 @@ use super::support::elasticsearch::{Server, shared};
 use super::support::events;
 
 /// The shared server, with the template there.
-async fn server() -> &'static Server {
+pub(crate) async fn prepared() -> &'static Server {
     static READY: OnceCell<()> = OnceCell::const_new();
     let server = tokio::task::spawn_blocking(shared).await.expect("a server");
     READY.get_or_init(async || prepare(&server.settings()).await).await;
     server
 }
 
-async fn prepare(settings: &config::Elasticsearch) {
+pub(crate) async fn prepare(settings: &config::Elasticsearch) {
     setup(&Connection::new(settings).expect("settings"), settings.retention).await.expect("a template");
 }
 
@@ -45,7 +45,7 @@ fn of_day(day: u8, from: u64, count: u64) -> Vec<Logged> {
 }
 
 /// A sink that was resumed.
-async fn resumed(settings: config::Elasticsearch) -> Elasticsearch {
+pub(crate) async fn resumed(settings: config::Elasticsearch) -> Elasticsearch {
     let mut sink = Elasticsearch::new(settings).expect("a sink");
     sink.resume(&Cursor::default()).await.expect("it answers");
     sink
@@ -59,7 +59,7 @@ async fn ids_in(server: &Server, stream: &str) -> Vec<String> {
     server.documents(stream).await.into_iter().map(|(id, _)| id).collect()
 }
 
-fn all(count: usize) -> Sent {
+pub(crate) fn all(count: usize) -> Sent {
     Sent { settled: count, ..Sent::default() }
 }
 
@@ -69,7 +69,7 @@ fn block(on: bool) -> Value {
 
 #[tokio::test]
 async fn each_event_is_one_document_by_its_id_in_the_stream_of_its_day() {
-    let server = server().await;
+    let server = prepared().await;
     let settings = config::Elasticsearch { batch_documents: 64, window: 3, ..server.settings() };
     let mut sink = resumed(settings.clone()).await;
     let batch = [of_day(1, 0, 500), of_day(2, 500, 500)].concat();
@@ -84,7 +84,7 @@ async fn each_event_is_one_document_by_its_id_in_the_stream_of_its_day() {
 
 #[tokio::test]
 async fn sent_again_after_days_meets_its_first_copy_and_after_a_rollover_by_hand_it_is_there_twice() {
-    let server = server().await;
+    let server = prepared().await;
     let batch = of_day(3, 0, 10);
     assert_eq!(resumed(server.settings()).await.send(&batch).await, all(10));
     // Days later the stream of its own day is still where it goes, though others have come since.
@@ -101,7 +101,7 @@ async fn sent_again_after_days_meets_its_first_copy_and_after_a_rollover_by_hand
 
 #[tokio::test]
 async fn what_the_collector_made_and_what_came_directly_is_one_document() {
-    let server = server().await;
+    let server = prepared().await;
     let batch = of_day(5, 0, 4);
     for (at, id) in ids(&batch).iter().enumerate().take(2) {
         // As the Collector's exporter does it: a bulk `create` by `elasticsearch.document_id`.
@@ -116,7 +116,7 @@ async fn what_the_collector_made_and_what_came_directly_is_one_document() {
 
 #[tokio::test]
 async fn a_read_only_index_holds_off_its_documents_alone() {
-    let server = server().await;
+    let server = prepared().await;
     let settings = config::Elasticsearch { batch_documents: 8, ..server.settings() };
     let mut sink = resumed(settings).await;
     assert_eq!(sink.send(&of_day(6, 0, 1)).await, all(1));
@@ -141,7 +141,7 @@ async fn a_read_only_index_holds_off_its_documents_alone() {
 
 #[tokio::test]
 async fn a_full_disk_holds_documents_off_until_there_is_room() {
-    let server = server().await;
+    let server = prepared().await;
     let mut sink = resumed(server.settings()).await;
     assert_eq!(sink.send(&of_day(8, 0, 1)).await, all(1));
     // What the flood-stage watermark sets, and takes back.
@@ -157,7 +157,7 @@ async fn a_full_disk_holds_documents_off_until_there_is_room() {
 
 #[tokio::test]
 async fn a_mapping_conflict_is_refused_with_its_reason_and_goes_once_it_is_mended() {
-    let server = server().await;
+    let server = prepared().await;
     let wrong = json!({
         "index_patterns": [stream(9)], "priority": 900, "data_stream": {},
         "template": {"mappings": {"properties": {"event_name": {"type": "long"}}}},

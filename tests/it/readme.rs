@@ -12,7 +12,15 @@ use watchpost::config::{self, Base, Environment, Sources};
 use watchpost::source::spool::MAX_SPOOL;
 use watchpost::state::session::{self, MAX_PLANS};
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "tests/README.md"];
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "tests/README.md",
+    "docs/vendors.md",
+    "docs/collector.md",
+    "docs/sizing.md",
+];
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))

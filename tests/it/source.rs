@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use watchpost::config::{Endpoint, ProcessCompose, Secret};
-use watchpost::event::process::{ProcessData, Reason, ResourcesData};
+use watchpost::event::process::{DependenciesData, ProcessData, Reason, ResourcesData};
 use watchpost::event::source::SourceData;
 use watchpost::process_compose::{Client, Error};
 use watchpost::source::process_compose::Status;
@@ -232,4 +232,68 @@ async fn resources_are_sampled_in_parts_that_stay_small() {
         assert!(event.published().len() < 6000, "{}", event.published().len());
         assert_eq!(event.subject.as_str(), "core.process.main.resources_sampled");
     }
+}
+
+/// A process that waits for another one.
+fn waiting(name: &str, on: &str) -> serde_json::Value {
+    let mut process = process(name, "Pending", 0, 0);
+    process["waits_for"] = serde_json::json!({ on: "healthy" });
+    process
+}
+
+/// What the events list of who waits for whom: each listing for itself.
+fn listings(events: &[watchpost::event::Event]) -> Vec<Vec<DependenciesData>> {
+    let mut listings: Vec<Vec<DependenciesData>> = Vec::new();
+    for event in events.iter().filter(|event| event.kind.as_str() == "dependencies_listed") {
+        assert_eq!(event.subject.as_str(), "core.process.main.dependencies_listed");
+        assert!(event.published().len() < 6000, "{}", event.published().len());
+        let data: DependenciesData = event.data.read().expect("a payload");
+        match listings.last_mut().filter(|listing| listing[0].listing == data.listing) {
+            Some(listing) => listing.push(data),
+            None => listings.push(vec![data]),
+        }
+    }
+    listings
+}
+
+#[tokio::test]
+async fn who_waits_for_whom_is_told_once_and_again_when_the_set_of_processes_changes() {
+    let processes = || vec![process("db", "Running", 5, 0), waiting("api", "db")];
+    let (log, fake) = (Log::new(), Fake::start(Reply::Processes(FIRST, processes())).await);
+    let source = Running::start(&log, settings(&fake.url()));
+    let events = log.wait("a listing", |events| !listings(events).is_empty()).await;
+    let [listing] = &listings(&events)[..] else { panic!("{events:#?}") };
+    let [DependenciesData { part: 1, parts: 1, processes: listed, .. }] = &listing[..] else {
+        panic!("{listing:#?}")
+    };
+    let said: Vec<_> =
+        listed.iter().map(|one| (one.process.as_str(), one.status.as_str(), one.depends_on.len())).collect();
+    assert_eq!(said, [("api", "Pending", 1), ("db", "Running", 0)]);
+    assert_eq!(
+        (listed[0].depends_on[0].process.as_str(), listed[0].depends_on[0].condition.as_str()),
+        ("db", "healthy")
+    );
+    fake.polled(3).await;
+    source.stop().await;
+    let source = Running::start(&log, settings(&fake.url()));
+    fake.polled(3).await;
+    assert_eq!(listings(&log.events()).len(), 1, "neither another poll nor another start tells it again");
+    fake.answers(Reply::Processes(FIRST, [processes(), vec![waiting("web", "api")]].concat()));
+    let events = log.wait("another listing", |events| listings(events).len() == 2).await;
+    source.stop().await;
+    assert_eq!(listings(&events)[1][0].processes.len(), 3);
+}
+
+#[tokio::test]
+async fn a_long_listing_is_told_in_parts() {
+    let processes = (0..150).map(|n| waiting(&format!("worker-{n}"), "db")).collect();
+    let (log, fake) = (Log::new(), Fake::start(Reply::Processes(FIRST, processes)).await);
+    let source = Running::start(&log, settings(&fake.url()));
+    let whole = |parts: &Vec<DependenciesData>| parts.last().is_some_and(|part| part.part == part.parts);
+    let events = log.wait("a whole listing", |events| listings(events).last().is_some_and(whole)).await;
+    source.stop().await;
+    let [parts] = &listings(&events)[..] else { panic!("{events:#?}") };
+    assert!(parts.len() > 1);
+    let names: BTreeSet<_> = parts.iter().flat_map(|part| &part.processes).map(|one| &one.process).collect();
+    assert_eq!(names.len(), 150);
 }

@@ -2,6 +2,7 @@
 
 mod collector;
 mod compose;
+mod docs;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

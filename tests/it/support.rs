@@ -16,6 +16,7 @@ pub(crate) mod jwt;
 pub(crate) mod log;
 pub(crate) mod nats;
 pub(crate) mod otlp;
+pub(crate) mod port;
 pub(crate) mod prometheus;
 pub(crate) mod promtool;
 pub(crate) mod running;

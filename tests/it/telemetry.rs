@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use watchpost::api::Listener;
 use watchpost::config::{self, Api, Exporter, JetStream, Secret, Settings};
 use watchpost::daemon::{Daemon, Error, Shutdown};
+use watchpost::event::Offset;
 use watchpost::store::Store;
 use watchpost::telemetry::names::{self, METRICS};
 use watchpost::telemetry::{self, Telemetry};
@@ -58,10 +59,11 @@ impl Running {
         Exposition::parse(&answer.text().await.expect("text"))
     }
 
-    async fn stop(self) -> config::Store {
+    /// Ends it; answers what its store has.
+    async fn stop(self) -> std::ops::Range<Offset> {
         self.shutdown.drain.cancel();
         self.task.await.expect("no panic").expect("a quiet end");
-        self.store
+        Store::open(&self.store).expect("it is closed").range()
     }
 }
 
@@ -127,8 +129,7 @@ async fn metrics_have_every_name_and_agree_with_what_was_done() {
     assert!(page.value("watchpost_store_disk_bytes", &[]) >= page.value("watchpost_store_live_bytes", &[]));
     // Nothing of it is an event of ours, however often it is looked at.
     assert_eq!(daemon.metrics().await.value(EVENTS, &[]), Some(22.0));
-    let store = daemon.stop().await;
-    assert_eq!(Store::open(&store).expect("it is closed").range(), 0..22);
+    assert_eq!(daemon.stop().await, 0..22);
 }
 
 #[tokio::test]

@@ -293,3 +293,85 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Data, Event, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+
+    fn log(events: Range<Offset>) -> Vec<Logged> {
+        let event = Event {
+            id: uuid::Uuid::nil(),
+            ts: Timestamp::default(),
+            observed: Timestamp::default(),
+            session: StreamId::new("proc-main-1").expect("an id"),
+            seq: 1,
+            kind: Kind::new("started").expect("a type"),
+            subject: Subject::parse("core.test").expect("a subject"),
+            severity: Severity::Info,
+            origin: Origin::default(),
+            correlation_id: None,
+            trace: None,
+            hops: 0,
+            data: Data::parse("{}".into()).expect("an object"),
+        };
+        events.map(|offset| Logged { offset, event: event.clone() }).collect()
+    }
+
+    const LIMITS: Limits = Limits { records: 4, bytes: 1000 };
+
+    /// The next piece, where each event becomes as many records of ten bytes as `records` says.
+    fn next(queue: &mut Queue, batch: &[Logged], records: fn(Offset) -> usize) -> Option<Key> {
+        queue.next(batch, LIMITS, |logged, chunk| {
+            for _ in 0..records(logged.offset) {
+                chunk.push(logged.offset, Arc::default(), |bytes| bytes.extend_from_slice(&[0; 10]));
+            }
+        })
+    }
+
+    #[test]
+    fn an_event_is_settled_with_all_its_records_and_one_without_with_its_predecessors() {
+        // Event 1 becomes six records, more than a request takes; the others none, but for the last.
+        let records = |offset| [0, 6, 0, 0, 1][usize::try_from(offset).expect("small")];
+        let (mut queue, batch) = (Queue::default(), log(0..5));
+        queue.begin(0);
+        let keys: Vec<Key> = std::iter::from_fn(|| next(&mut queue, &batch, records)).collect();
+        assert_eq!(keys.iter().map(|key| key.records()).collect::<Vec<_>>(), [4, 2, 1]);
+        assert_eq!(queue.settled(&batch), 1);
+        queue.decide(keys[2], &Fate::Taken);
+        queue.decide(keys[0], &Fate::Refused("no".into()));
+        assert_eq!(queue.settled(&batch), 1);
+        queue.decide(keys[1], &Fate::Taken);
+        assert_eq!(queue.settled(&batch), 5);
+        let refused = queue.refused(&batch);
+        assert_eq!((refused.len(), refused[0].0, refused[0].1.len()), (1, 1, 4));
+    }
+
+    #[test]
+    fn what_was_halved_stays_so_when_the_call_is_dropped_and_nothing_is_folded_again() {
+        let (mut queue, batch) = (Queue::default(), log(0..4));
+        queue.begin(0);
+        let whole = next(&mut queue, &batch, |_| 1).expect("a piece");
+        queue.halve(whole);
+        let first = next(&mut queue, &batch, |_| 1).expect("a piece");
+        assert_eq!(first.records(), 2);
+        queue.begin(0);
+        let again: Vec<usize> =
+            std::iter::from_fn(|| next(&mut queue, &batch, |_| panic!("folded again")).map(Key::records)).collect();
+        assert_eq!(again, [2, 2]);
+    }
+
+    #[test]
+    fn events_that_the_log_no_longer_has_are_not_sent() {
+        let (mut queue, batch) = (Queue::default(), log(0..8));
+        queue.begin(0);
+        while next(&mut queue, &batch, |_| 1).is_some() {}
+        queue.begin(6);
+        let left = next(&mut queue, &batch[6..], |_| 1).expect("a piece");
+        assert_eq!((left.records(), queue.size(left), queue.settled(&batch)), (2, 20, 6));
+        queue.decide(left, &Fate::Taken);
+        assert_eq!(queue.settled(&batch[6..]), 2);
+        queue.forget(Some(7));
+        assert!(queue.chunks.is_empty());
+    }
+}

@@ -1,5 +1,7 @@
 //! The expressions of a dashboard, as they are when a person has chosen nothing.
 
+use serde_json::Value;
+
 use super::board::{Board, targets};
 
 /// Those of its panels and its variables, with everything that Grafana puts in.
@@ -34,4 +36,12 @@ fn filled(board: &Board, expr: &str) -> String {
 /// What a panel shows where something of that kind has happened: without the nought that else stands for it.
 pub(crate) fn without_nought(expr: &str) -> &str {
     expr.strip_suffix(" or vector(0)").unwrap_or(expr)
+}
+
+/// Whether a target draws several series: it groups by something, and nothing around that makes one of them. A table
+/// has columns instead.
+pub(crate) fn has_many(target: &Value) -> bool {
+    let expr = target["expr"].as_str().filter(|_| target["format"] != "table").unwrap_or_default();
+    let one = ["sum(", "max(", "min("].iter().any(|outermost| expr.starts_with(outermost));
+    expr.contains(" by (") && !expr.contains("by (le) ") && !one
 }

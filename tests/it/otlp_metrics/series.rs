@@ -24,55 +24,44 @@ pub(crate) enum Kind {
 }
 
 impl Series {
-    /// The names under which it is there.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let name = self.metric.prometheus;
-        match self.kind {
-            Kind::Number(_) => vec![name.to_owned()],
-            Kind::Histogram(..) => ["bucket", "count", "sum"].map(|part| format!("{name}_{part}")).to_vec(),
-        }
-    }
-
-    /// What to ask for, and what the answer has to be.
-    pub(crate) fn queries(&self) -> Vec<(String, f64)> {
+    /// What Prometheus has of it: by name and labels.
+    pub(crate) fn samples(&self) -> Vec<(Sample, f64)> {
         let name = self.metric.prometheus;
         let (sum, counts) = match &self.kind {
-            Kind::Number(value) => return vec![(self.query(name, &[]), *value)],
+            Kind::Number(value) => return vec![((name.to_owned(), self.labels.clone()), *value)],
             Kind::Histogram(sum, counts) => (sum, counts),
         };
         let Instrument::Histogram(bounds) = self.metric.instrument else { panic!("{name} is a histogram") };
-        let mut queries = vec![
-            (self.query(&format!("{name}_sum"), &[]), *sum),
-            (self.query(&format!("{name}_count"), &[]), counts.iter().sum::<u64>() as f64),
+        let total = counts.iter().sum::<u64>() as f64;
+        let mut samples = vec![
+            ((format!("{name}_sum"), self.labels.clone()), *sum),
+            ((format!("{name}_count"), self.labels.clone()), total),
         ];
         let mut upto = 0;
-        for (count, bound) in counts.iter().zip(bounds.iter().map(f64::to_string).chain(["+Inf".into()])) {
+        for (count, bound) in counts.iter().zip(bounds.iter().chain([&f64::INFINITY])) {
             upto += count;
-            // Prometheus writes a whole number with a decimal, and a great one with an exponent.
-            if upto > 0 && bound.parse::<f64>().is_ok_and(|bound| bound < 1e5 || bound.is_infinite()) {
-                let bound = if bound.contains(['.', 'I']) { bound } else { format!("{bound}.0") };
-                queries.push((self.query(&format!("{name}_bucket"), &[("le", &bound)]), upto as f64));
-            }
+            let mut labels = self.labels.clone();
+            labels.insert("le".into(), bound.to_string());
+            samples.push(((format!("{name}_bucket"), labels), upto as f64));
         }
-        queries
-    }
-
-    fn query(&self, name: &str, more: &[(&str, &str)]) -> String {
-        let label = |name: &str, value: &str| format!("{name}={value:?}");
-        let mut labels: Vec<_> = self.labels.iter().map(|(name, value)| label(name, value)).collect();
-        // One that it does not have is empty in Prometheus.
-        let absent = |name: &&String| !self.labels.contains_key(*name);
-        let possible: Vec<String> = self.metric.name.attributes.iter().map(|name| under(name)).collect();
-        labels.extend(possible.iter().filter(absent).map(|name| label(name, "")));
-        labels.extend(more.iter().map(|(name, value)| label(name, value)));
-        format!("{name}{{{}}}", labels.join(","))
+        samples
     }
 }
 
-/// The name under which a metric has as many series as in OTLP.
-pub(crate) fn counted(metric: &Metric) -> String {
-    let count = if matches!(metric.instrument, Instrument::Histogram(_)) { "_count" } else { "" };
-    format!("{}{count}", metric.prometheus)
+/// A name with its labels.
+pub(crate) type Sample = (String, BTreeMap<String, String>);
+
+/// What one answer of Prometheus says, without the labels that it makes itself.
+pub(crate) fn sample(found: &serde_json::Value) -> (Sample, f64) {
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let labels = found["metric"].as_object().expect("labels").iter();
+    let mut labels: BTreeMap<String, String> = labels.map(|(name, value)| (name.clone(), text(value))).collect();
+    let name = labels.remove("__name__").expect("a name");
+    labels.retain(|name, _| name != "job" && name != "instance");
+    if let Some(bound) = labels.get_mut("le") {
+        *bound = bound.parse::<f64>().expect("a bound").to_string();
+    }
+    ((name, labels), text(&found["value"][1]).parse().expect("a number"))
 }
 
 /// The series of requests that have a value.

@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 use watchpost::config::Exporter;
 use watchpost::deliver::{self, Delivery};
 use watchpost::demo::Workload;
-use watchpost::event::{Data, Draft, Kind, StreamId, Subject, Timestamp};
+use watchpost::event::{Data, Draft, Event, Kind, StreamId, Subject, Timestamp};
 use watchpost::otel::metrics::{MAX_REQUEST, Metrics};
 use watchpost::otel::{Span, Tracker};
 use watchpost::sink::otlp::metrics::{self, Counts};
 use watchpost::sink::otlp::{Channel, Signal};
+use watchpost::state::process::{Process, Processes};
 use watchpost::store::Submission;
 
 use super::super::playback;
@@ -126,6 +127,50 @@ impl Stack {
     /// The spans that ended.
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.folded().1
+    }
+
+    /// What Prometheus has to say of the log by plain counting, without the fold.
+    pub(crate) fn counted(&self) -> Vec<(String, f64)> {
+        let events = self.log.events();
+        let count = |kind: &str| events.iter().filter(|event| event.kind.as_str() == kind).count() as f64;
+        let data = |event: &Event| event.data.read::<serde_json::Value>().expect("an object");
+        let sum = |kind: &str, field: &str| {
+            let of = events.iter().filter(|event| event.kind.as_str() == kind);
+            of.filter_map(|event| data(event)[field].as_f64()).sum::<f64>()
+        };
+        let ended = count("node_generation_completed") + count("node_generation_failed");
+        let tried = count("provider_response_received") + count("provider_request_failed");
+        let mut state = Processes::default();
+        events.iter().for_each(|event| state.apply(event));
+        let of_processes = |of: fn(&Process) -> u64| {
+            state.sources.values().flat_map(|source| source.processes.values()).map(of).sum::<u64>() as f64
+        };
+        let outcome = |name: &str, outcome: &str| format!("sum({name}{{watchpost_outcome=\"{outcome}\"}})");
+        let total = |name: &str| format!("sum({name})");
+        let tokens = |kind: &str| format!("sum(gen_ai_client_token_usage_sum{{gen_ai_token_type=\"{kind}\"}})");
+        vec![
+            (total("watchpost_events_total"), events.len() as f64),
+            (outcome("watchpost_nodes_total", "completed"), count("node_generation_completed")),
+            (outcome("watchpost_nodes_total", "failed"), count("node_generation_failed")),
+            (outcome("watchpost_nodes_total", "skipped"), count("node_skipped")),
+            (total("watchpost_node_active"), count("node_generation_started") - ended),
+            (total("watchpost_node_duration_seconds_count"), ended),
+            (total("watchpost_level_duration_seconds_count"), count("level_completed")),
+            (outcome("watchpost_provider_attempts_total", "completed"), count("provider_response_received")),
+            (outcome("watchpost_provider_attempts_total", "failed"), count("provider_request_failed")),
+            (total("watchpost_provider_active"), count("provider_request_sent") - tried),
+            (total("watchpost_provider_retries_total"), count("provider_request_retrying")),
+            (total("watchpost_queue_deduplicated_total"), count("request_deduplicated")),
+            (total("watchpost_queue_wait_duration_seconds_count"), count("request_processing")),
+            (tokens("input"), sum("provider_response_received", "input_tokens")),
+            (tokens("output"), sum("provider_response_received", "output_tokens")),
+            (total("watchpost_session_active"), count("session_started") - count("session_ended")),
+            (total("watchpost_process_up_ratio"), of_processes(|process| u64::from(process.up))),
+            (total("watchpost_process_starts_total"), of_processes(|process| process.runs)),
+            (total("watchpost_process_restarts_total"), of_processes(|process| process.restarts)),
+            (outcome("watchpost_process_exits_total", "failed"), of_processes(|process| process.crashes)),
+            (total("watchpost_process_run_duration_seconds_count"), count("stopped") + count("crashed")),
+        ]
     }
 
     /// One whole request at that time, encoded.

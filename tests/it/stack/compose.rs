@@ -196,7 +196,7 @@ fn the_image_is_small_and_runs_without_rights() {
     let stages: Vec<_> = text.lines().filter(|line| line.starts_with("FROM ")).collect();
     assert_eq!(stages.len(), 2);
     assert!(stages[0].ends_with(" AS build"));
-    let user = text.lines().filter(|line| line.starts_with("USER ")).next_back().expect("a user");
+    let user = text.lines().rfind(|line| line.starts_with("USER ")).expect("a user");
     assert_eq!(user, "USER 65532:65532");
     let (_, last) = text.split_once(stages[1]).expect("the last stage");
     assert!(!last.contains("\nRUN "), "what runs in the last stage stays in the image");

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
-use super::nats::free_port;
+use super::port::free_port;
 use super::started::{Started, answers_ok, paths};
 
 /// A Collector with its own queues and files; killed when it is dropped.

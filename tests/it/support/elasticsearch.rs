@@ -20,6 +20,9 @@ use super::nats::free_port;
 /// Whom it runs as where the tests are root, as it refuses to be root: nobody.
 const NOBODY: u32 = 65_534;
 
+/// What the names of its folders begin with, before the id of the process that it was started by.
+const PREFIX: &str = "watchpost-elasticsearch-";
+
 /// A server with its own data; killed when it is dropped, and when this process ends.
 pub(crate) struct Server {
     child: Option<Child>,
@@ -43,7 +46,9 @@ impl Server {
 
     /// Starts one with more in its configuration.
     pub(crate) fn with(extra: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        sweep();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let dir = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder");
         let (port, transport) = (free_port(), free_port());
         let mut server = Self { child: None, dir, port, transport, extra: extra.into() };
         server.lay_out();
@@ -210,6 +215,17 @@ fn spawn(mut command: Command) -> Child {
         }
     });
     told.recv().expect("a child")
+}
+
+/// Takes away the folders of processes that have ended: nothing drops a shared server.
+fn sweep() {
+    for entry in fs::read_dir(std::env::temp_dir()).expect("a folder").flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let _another_does_it_too = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// The server's folder: `WATCHPOST_ELASTICSEARCH`, else what the script gets.

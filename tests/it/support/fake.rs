@@ -186,8 +186,24 @@ fn supervisor(path: &str, start: &str, processes: &[Value]) -> Response {
         "/processes" => axum::Json(json!({ "data": aged(processes) })).into_response(),
         "/project/state" => axum::Json(json!({ "startTime": start, "projectName": "p" })).into_response(),
         path if path.starts_with("/process/info/") => axum::Json(json!({ "replicas": 1 })).into_response(),
+        "/graph" if processes.iter().any(|process| process["waits_for"].is_object()) => {
+            axum::Json(graph(processes)).into_response()
+        }
+        // As before there was one.
         _ => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Who waits for whom, by `waits_for` of the processes: a name and a condition each.
+fn graph(processes: &[Value]) -> Value {
+    let mut nodes = json!({});
+    for process in processes {
+        for (on, condition) in process["waits_for"].as_object().into_iter().flatten() {
+            let name = process["name"].as_str().expect("a name");
+            nodes[name]["depends_on"][on] = json!({ "name": on, "dependency_type": condition });
+        }
+    }
+    json!({ "nodes": nodes })
 }
 
 /// The processes as they are now: what runs has grown older, else a late poll would look like a restart.

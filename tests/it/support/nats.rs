@@ -1,16 +1,16 @@
 //! A real nats-server on loopback, which a test can kill and start again on the same port.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, consumer};
 use futures_util::StreamExt;
 use tempfile::TempDir;
 use watchpost::config::{JetStream, Nats};
+
+pub(crate) use super::port::free_port;
 
 /// A server with its own store; killed when it is dropped.
 pub(crate) struct Server {
@@ -181,20 +181,6 @@ fn binary() -> &'static Path {
         assert!(output.status.success(), "no nats-server: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().into()
     })
-}
-
-/// A port that nothing listens on, below those that the system hands out by itself, so that nobody takes it
-/// while the server is down.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() % 97) as u16 * 100;
-    for _ in 0..10_000 {
-        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no free port between 20000 and 30000");
 }
 
 fn copy_all(from: &Path, to: &Path) {

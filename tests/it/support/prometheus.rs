@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::http;
-use super::nats::free_port;
+use super::port::free_port;
 use super::started::{Started, answers_ok, paths};
 
 /// A server with its own data; killed when it is dropped.

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use watchpost::demo::Player;
 
 use super::daemon::{Daemon, beside};
@@ -24,7 +24,7 @@ const RECORDINGS: [(&str, &str); 2] = [("restarts", "restarts.0.5"), ("health", 
 pub(crate) struct Standard {
     daemon: Daemon,
     players: Vec<Player>,
-    _serving: DropGuard,
+    serving: CancellationToken,
 }
 
 impl Standard {
@@ -46,7 +46,7 @@ impl Standard {
         writeln!(config, "session: {{idle: 2s}}\n{more}").expect("a string");
         let start = move || Daemon::start(tempfile::tempdir().expect("a folder"), &config);
         let daemon = tokio::task::spawn_blocking(start).await.expect("a daemon");
-        Self { daemon, players, _serving: serving.drop_guard() }
+        Self { daemon, players, serving }
     }
 
     /// Waits until the recordings are over; the supervisors then answer no more.
@@ -54,6 +54,7 @@ impl Standard {
         for player in &self.players {
             player.ended().await;
         }
+        self.serving.cancel();
     }
 
     /// One session of the standard workload, one that fails, one that gets an event after its end, and one whose
@@ -86,9 +87,9 @@ impl Standard {
 
     /// Begins a session of a service; answers its id.
     async fn begin(&self, service: &str) -> String {
-        let start = format!(r#"{{"command":"{service}","service":"{service}"}}"#);
+        let start = format!(r#"{{"metadata":{{"command":"{service}","service":"{service}"}}}}"#);
         let told = self.post("", &start).await.expect("a session");
-        told["session"].as_str().expect("an id").to_owned()
+        told["id"].as_str().expect("an id").to_owned()
     }
 
     /// What the API answers to a post below `/api/sessions`, if it takes it.

@@ -147,13 +147,21 @@ impl<O: Outlet> Exporter<O> {
 
     fn refused(&mut self, message: &str) {
         self.counts.refused.fetch_add(1, Ordering::Relaxed);
-        if self.is_new(message) {
+        let message = said_once(message);
+        if self.is_new(&message) {
             tracing::error!(message, "the receiver refuses metrics");
         }
     }
 
-    /// Whether that was not told yet.
+    /// Whether that was not told yet, as far as is remembered.
     fn is_new(&mut self, message: &str) -> bool {
         self.told.len() < MAX_TOLD && self.told.insert(message.to_owned())
     }
+}
+
+/// Prometheus says the same for each sample, line by line.
+fn said_once(message: &str) -> String {
+    let mut lines: Vec<&str> = message.lines().collect();
+    lines.dedup();
+    lines.join("; ")
 }

@@ -1,0 +1,223 @@
+//! The whole way of an event: emitted, durable, and with a real Collector over OTLP. What that costs by stage, how
+//! fast it is sustained, and how an outage is caught up with while others write and read.
+//!
+//! `EVENTS=1000000 OUTAGE=10000000 cargo bench --bench whole_way`; `WATCHPOST_COLLECTOR` names the Collector.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+#[path = "../tests/it/support/collector.rs"]
+#[allow(dead_code, reason = "the benchmark uses a part of it")]
+mod collector;
+#[path = "../tests/it/support/nats.rs"]
+#[allow(dead_code, reason = "the benchmark uses a part of it")]
+mod nats;
+#[path = "../tests/it/support/started.rs"]
+#[allow(dead_code, reason = "the benchmark uses a part of it")]
+mod started;
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use collector::Collector;
+use serde_json::json;
+use support::{Times, head, latency_row, number, print_machine, resident_mib, row};
+use tokio::task::JoinHandle;
+use watchpost::config::{self, Compression, Exporter, Otlp, Settings};
+use watchpost::daemon::{Daemon, Error, Shutdown};
+use watchpost::deliver;
+use watchpost::session::follow::Follow;
+use watchpost::session::{Session, Sessions, Start};
+use watchpost::store::Store;
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// CPU seconds of this process so far, by the names of its threads.
+type Cpu = BTreeMap<&'static str, f64>;
+
+struct Running {
+    store: Store,
+    sessions: Sessions,
+    shutdown: Shutdown,
+    task: JoinHandle<Result<(), Error>>,
+    dir: tempfile::TempDir,
+}
+
+impl Running {
+    async fn start(collector: &Collector, compression: Compression) -> Self {
+        let dir = tempfile::tempdir_in(".").expect("a folder");
+        let exporter = Exporter { endpoint: collector.grpc(), compression, ..Exporter::default() };
+        let to = Some(exporter);
+        let store = config::Store { dir: dir.path().join("store"), ..config::Store::default() };
+        let session = config::Session { spool: dir.path().join("spool"), ..config::Session::default() };
+        let otlp = Otlp { logs: to.clone(), spans: to.clone(), metrics: to, ..Otlp::default() };
+        let settings = Settings { store, session, otlp: Some(otlp), ..Settings::default() };
+        let daemon = Daemon::start(settings, None).await.expect("it starts");
+        let (store, sessions) = (daemon.store().clone(), daemon.sessions().clone());
+        let shutdown = Shutdown::default();
+        let task = tokio::spawn(daemon.run(shutdown.clone()));
+        Self { store, sessions, shutdown, task, dir }
+    }
+
+    async fn session(&self) -> Session {
+        self.sessions.open(Start::new(&json!({"command": "bench"})).expect("an object")).await.expect("begun")
+    }
+
+    /// The least offset that a sink has confirmed.
+    fn delivered(&self) -> u64 {
+        let sinks = deliver::at_rest(&self.store).expect("a store");
+        sinks.iter().map(|sink| sink.offset).min().unwrap_or_default()
+    }
+
+    async fn caught_up(&self) -> f64 {
+        let mut most = 0f64;
+        while self.delivered() < self.store.range().end {
+            most = most.max(resident_mib());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        most
+    }
+
+    async fn stop(self) {
+        drop((self.store, self.sessions));
+        self.shutdown.drain.cancel();
+        self.task.await.expect("no panic").expect("a quiet end");
+        drop(self.dir);
+    }
+}
+
+fn main() {
+    let (events, outage) = (number("EVENTS", 1_000_000), number("OUTAGE", 1_000_000));
+    print_machine();
+    println!(
+        "\n{events} events of one session, from `emit` to the Collector's answer, on the cores that it runs on too\n"
+    );
+    head(&["compression", "events/s", "CPU s per million", "of which by thread", "resident at most"]);
+    for (name, compression) in [("gzip", Compression::Gzip), ("zstd", Compression::Zstd)] {
+        support::runtime().block_on(sustained(name, compression, events));
+    }
+    support::runtime().block_on(after_outage(outage));
+}
+
+async fn sustained(name: &str, compression: Compression, events: u64) {
+    let collector = Collector::start(None);
+    let running = Running::start(&collector, compression).await;
+    let session = running.session().await;
+    let (before, began) = (cpu(), Instant::now());
+    let writing = tokio::spawn(async move {
+        write(&session, events).await;
+        session
+    });
+    let first = running.caught_up().await;
+    let session = writing.await.expect("written");
+    let resident = first.max(running.caught_up().await);
+    let took = began.elapsed();
+    let spent = spent(&before, events);
+    let stages: Vec<String> = spent.iter().map(|(thread, seconds)| format!("{thread} {seconds:.2}")).collect();
+    row(&[
+        name,
+        &format!("{:.0}", events as f64 / took.as_secs_f64()),
+        &format!("{:.2}", spent.values().sum::<f64>()),
+        &stages.join(", "),
+        &format!("{resident:.0} MiB"),
+    ]);
+    drop(session);
+    running.stop().await;
+}
+
+async fn write(session: &Session, events: u64) {
+    for n in 0..events {
+        session.emit("node_progress", &payload(n)).await.expect("taken");
+    }
+}
+
+fn payload(n: u64) -> serde_json::Value {
+    json!({"n": n, "node_id": format!("node-{}", n % 64), "path": "src/lib.rs", "message": "one step of the work is done"})
+}
+
+/// Fills the log while the Collector is away, then looks at who writes and reads before and while it catches up.
+async fn after_outage(events: u64) {
+    let mut collector = Collector::start(None);
+    let running = Running::start(&collector, Compression::Gzip).await;
+    collector.stop();
+    let session = running.session().await;
+    write(&session, events).await;
+    session.flush().await.expect("durable");
+    println!(
+        "\n{events} events caught up with after an outage, while a session emits 1,000 a second that is followed\n"
+    );
+    let before = latencies(&running, 5).await;
+    let (began, from) = (Instant::now(), running.delivered());
+    collector.restart();
+    let beside = latencies(&running, 5);
+    let (during, resident) = tokio::join!(beside, running.caught_up());
+    let rate = (running.store.range().end - from) as f64 / began.elapsed().as_secs_f64();
+    head(&["from emit to the follower", "p50", "p99", "ratio"]);
+    latency_row("in the outage", &before, None);
+    latency_row("while catching up", &during, Some(&before));
+    println!("\ncaught up at {rate:.0} events/s, resident at most {resident:.0} MiB");
+    drop(session);
+    running.stop().await;
+}
+
+/// How long events took to a follower, at 1,000 a second for so many seconds; sorted.
+async fn latencies(running: &Running, seconds: u64) -> Vec<Duration> {
+    let session = running.session().await;
+    let times = Arc::new(Times::new(seconds * 1000));
+    let mut follow = Follow::new(running.store.clone(), session.id().clone(), 2);
+    let follower = tokio::spawn({
+        let times = times.clone();
+        async move {
+            let mut seen = Vec::new();
+            while (seen.len() as u64) < times.events() {
+                let logged = follow.next().await.expect("readable").expect("it goes on");
+                let data: serde_json::Value = logged.event.data.read().expect("ours");
+                seen.push(times.seen(data["n"].as_u64().expect("a number")));
+            }
+            seen
+        }
+    });
+    let emit = |n| {
+        session.try_emit("node_progress", &payload(n)).expect("room");
+    };
+    times.pace(1000, emit).await;
+    let mut seen = follower.await.expect("followed");
+    seen.sort();
+    seen
+}
+
+/// Which part of the work a thread does, by its name.
+fn part(thread: &str) -> &'static str {
+    match thread {
+        "watchpost-write" => "commit",
+        "watchpost-flush" => "flush",
+        "watchpost-index" => "index",
+        "tokio-rt-worker" => "emit, encode and send",
+        _ => "other",
+    }
+}
+
+fn cpu() -> Cpu {
+    let mut cpu = Cpu::new();
+    for task in std::fs::read_dir("/proc/self/task").expect("a folder").flatten() {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let Some((name, rest)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(") ")) else {
+            continue;
+        };
+        // utime and stime, the 14th and 15th field, in hundredths of a second.
+        let ticks: f64 = rest.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+        *cpu.entry(part(name)).or_default() += ticks / 100.0;
+    }
+    cpu
+}
+
+/// CPU seconds per million events since then.
+fn spent(before: &Cpu, events: u64) -> Cpu {
+    let since = |(part, seconds): (&'static str, f64)| {
+        (part, (seconds - before.get(part).copied().unwrap_or_default()) * 1e6 / events as f64)
+    };
+    cpu().into_iter().map(since).collect()
+}
