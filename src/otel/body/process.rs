@@ -28,9 +28,7 @@ pub(super) fn sample(data: ResourcesData) -> String {
 }
 
 pub(super) fn listing(data: DependenciesData) -> String {
-    let waiting = data.processes.iter().filter(|listed| !listed.depends_on.is_empty()).count();
-    let text = told(&data.source, "listed", data.processes.len(), data.part, data.parts);
-    if waiting == 0 { text } else { format!("{text}, {waiting} with dependencies") }
+    told(&data.source, "listed", data.processes.len(), data.part, data.parts)
 }
 
 fn told(source: &str, what: &str, count: usize, part: u32, parts: u32) -> String {
