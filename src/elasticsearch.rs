@@ -197,12 +197,15 @@ pub(crate) fn told(error: &Value) -> Option<(String, String)> {
     let mut reason = error.get("reason").and_then(Value::as_str).unwrap_or(&kind).to_owned();
     // Where all shards say the same, one of them says why.
     let failed = error.pointer("/failed_shards/0/reason").unwrap_or(error);
-    let mut cause = failed;
-    while let Some(inner) = cause.get("caused_by") {
-        cause = inner;
-    }
-    if let Some(inner) = cause.get("reason").and_then(Value::as_str).filter(|inner| !reason.contains(inner)) {
-        reason = format!("{reason}: {inner}");
+    let mut next = Some(failed);
+    while let Some(cause) = next {
+        // The first line says it; a parser goes on with all that it would have taken.
+        let line =
+            cause.get("reason").and_then(Value::as_str).and_then(|text| text.lines().next()).unwrap_or_default();
+        if !reason.contains(line) {
+            reason = format!("{reason}: {line}");
+        }
+        next = cause.get("caused_by");
     }
     Some((kind, reason))
 }

@@ -51,7 +51,9 @@ impl Listing {
         if self.done {
             return Ok(Vec::new());
         }
-        let path = format!("{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true");
+        let path = format!(
+            "{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true&allow_partial_search_results=false"
+        );
         let mut answer = connection.ask(Method::Post, &path, Some(&self.body)).await?;
         let Some(Value::Array(hits)) = answer.pointer_mut("/hits/hits").map(Value::take) else {
             return Err(connection.not_understood("no hits"));

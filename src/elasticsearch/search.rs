@@ -36,7 +36,9 @@ impl Search<'_> {
     /// # Errors
     /// All of [`Error`]; [`Error::Refused`] where the query is none.
     pub async fn run(&self, connection: &Connection) -> Result<Vec<(String, String, Value)>, Error> {
-        let path = format!("{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true");
+        let path = format!(
+            "{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true&allow_partial_search_results=false"
+        );
         let answer = connection.ask(Method::Post, &path, Some(&self.body()?)).await?;
         let hits = answer.pointer("/hits/hits").and_then(Value::as_array);
         let hits = hits.ok_or_else(|| connection.not_understood("no hits"))?;
@@ -45,7 +47,7 @@ impl Search<'_> {
 
     fn body(&self) -> Result<Value, Error> {
         let text = if self.text.trim().is_empty() { "*" } else { self.text };
-        let words = json!({"query_string": {"query": text, "fields": self.fields, "lenient": true}});
+        let words = json!({"query_string": {"query": text, "fields": self.fields}});
         let mut range = json!({"format": FORMAT});
         for (end, time) in [("gte", self.since), ("lt", self.until)] {
             if let Some(time) = time {
