@@ -1,6 +1,6 @@
 //! The audit: whether JetStream and Elasticsearch have what the log has, each event once and with the same content.
 //!
-//! The log is read in the order of commit, by windows of [`log::WINDOW`] events, and each backend beside it in the
+//! The log is read in the order of commit, by windows of 20,000 events, and each backend beside it in the
 //! same order; so memory is bounded whatever there is. What a backend need not have is not missed there: events
 //! that its sink has not confirmed yet, that are dead letters, or that its retention has taken. What the log has
 //! let go of, a pruned session or the trimmed head of a stream, is not extra elsewhere, but counted.

@@ -48,7 +48,7 @@ const LETTERS: usize = 32;
 pub struct Settings {
     /// Whether pruning waits for this sink.
     pub required: bool,
-    /// Whether a person may have everything sent again ([`Handle::reset`]).
+    /// Whether a person may have everything sent again ([`reset()`]).
     pub resettable: bool,
     /// A call of the sink is given up after this.
     pub call_timeout: Duration,

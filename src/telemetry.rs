@@ -4,7 +4,7 @@
 //! out over OTLP, and so do the log and a few spans. Nothing of it comes into Watchpost's own log of events, and
 //! what is lost while a receiver is away stays lost: this is what Watchpost tells of itself, not what it keeps.
 //!
-//! No globals are installed here: whoever has a subscriber for `tracing` adds [`layers`] to it.
+//! No globals are installed here: whoever has a subscriber for `tracing` adds [`layers()`] to it.
 
 mod export;
 mod instruments;

@@ -43,18 +43,19 @@ async fn check(mut folded: Folded, collector: &Collector, server: &Server, prome
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_event_is_everywhere_once_with_the_spans_and_the_metrics_of_the_folds() {
-    let server = tokio::task::spawn_blocking(elasticsearch::shared).await.expect("a server");
-    template(server).await;
+    // Its own: the recordings have the same streams each time that they are played, by other tests too.
+    let server = tokio::task::spawn_blocking(Server::start).await.expect("a server");
+    template(&server).await;
     let prometheus = Prometheus::start();
     let collector = Collector::start(Some(&prometheus.url()));
-    let standard = Standard::start(&configuration(&collector, server)).await;
+    let standard = Standard::start(&configuration(&collector, &server)).await;
     standard.sessions(1).await;
     standard.recordings_ended().await;
     standard.wait_until_all_is_told().await;
     let dir = standard.drain().await;
     let folded = folded(dir.path());
     assert!(folded.events.len() > 500 && folded.spans.len() > 100, "{} events", folded.events.len());
-    check(folded, &collector, server, &prometheus, true).await;
+    check(folded, &collector, &server, &prometheus, true).await;
 }
 
 /// A daemon that is killed, and its servers.
