@@ -99,9 +99,9 @@ fn every_command_parses() {
                 seen += 1;
                 let tried = Cli::try_parse_from(&words);
                 // Nor need it say what a command is given.
-                let named = |error: &clap::Error| {
-                    error.kind() == ErrorKind::MissingRequiredArgument
-                        && !words.iter().any(|word| word.starts_with('-'))
+                let named = |error: &clap::Error| match error.kind() {
+                    ErrorKind::MissingRequiredArgument => !words.iter().any(|word| word.starts_with('-')),
+                    kind => matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion),
                 };
                 let fine = tried.as_ref().map_or_else(named, |_| true);
                 assert!(fine, "{document}: {told}: {}", tried.expect_err("it fails"));
