@@ -173,7 +173,7 @@ impl Daemon {
             None => tracing::info!("draining"),
         }
         let telemetry = self.telemetry.clone();
-        let span = tracing::debug_span!(target: telemetry::names::SPANS, "drain", error.message = failed);
+        let span = tracing::debug_span!(target: telemetry::names::SPANS, "drain", otel.status_description = failed);
         let drained = self.drain(&shutdown.force).instrument(span).await;
         telemetry.shutdown(&shutdown.force).await;
         match (failed, drained) {

@@ -95,7 +95,7 @@ fn line(hit: &Hit) -> String {
     let text = |pointer: &str| hit.document.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
     let time = hit.time().map(|time| time.to_string().replace('T', " ")).unwrap_or_default();
     let (severity, name) = (text("/severity_text"), text("/event_name"));
-    format!("{} {severity:<7} {name:<28} {}", time.trim_end_matches('Z'), text("/body/text").escape_debug())
+    format!("{} {severity:<7} {name:<32} {}", time.trim_end_matches('Z'), text("/body/text").escape_debug())
 }
 
 impl From<Error> for Failure {

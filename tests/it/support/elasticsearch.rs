@@ -120,6 +120,18 @@ impl Server {
         }
     }
 
+    /// Starts it again on the ports that it had, with nothing in it.
+    pub(crate) fn wipe(&mut self) {
+        self.kill();
+        let data = self.dir.path().join("data");
+        fs::remove_dir_all(&data).expect("its data");
+        fs::create_dir(&data).expect("a folder");
+        if geteuid().is_root() {
+            give(self.dir.path());
+        }
+        self.restart();
+    }
+
     /// Kills it with SIGKILL, and what it started.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
