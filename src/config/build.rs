@@ -18,7 +18,8 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
     let top = Section::new("", root, String::new(), told);
     let nothing = Node::empty_map();
     let node = |key: &str| root.get(key).map_or(&nothing, |entry| &entry.node);
-    let otlp_section = (has_section(root, "otlp") || otlp::read::is_asked_for(environment))
+    let has_otlp = has_section(root, "otlp");
+    let otlp_section = (has_otlp || otlp::read::is_asked_for(environment))
         .then(|| Section::new("otlp", node("otlp"), "otlp".into(), told));
     let process_compose = supervisors(node("process_compose"), environment, told);
     Settings {
@@ -30,9 +31,10 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
         process_compose,
         telemetry: {
             let section = Section::new("telemetry", node("telemetry"), "telemetry".into(), told);
-            otlp::read::telemetry(&section, otlp_section.as_ref(), environment, told)
+            let everything = has_otlp || otlp::read::asks_for_all(environment);
+            otlp::read::telemetry(&section, otlp_section.as_ref().filter(|_| everything), environment, told)
         },
-        otlp: otlp_section.map(|section| otlp::read::otlp(&section, environment, told)),
+        otlp: otlp_section.map(|section| otlp::read::otlp(&section, has_otlp, environment, told)),
         elasticsearch: has_section(root, "elasticsearch").then(|| {
             let section = Section::new("elasticsearch", node("elasticsearch"), "elasticsearch".into(), told);
             otlp::read::elasticsearch(&section, environment, told)

@@ -66,13 +66,17 @@ pub(super) fn too_slow(timeout: Duration) -> Fail {
     later(format!("no answer within {} ms", timeout.as_millis()))
 }
 
+pub(super) fn not_understood() -> Fail {
+    later("the client could not read the answer")
+}
+
 /// Reads the body of an answer that says that the request was taken.
 pub(super) fn of_protobuf(body: Bytes) -> Result<Answer, Fail> {
     // The answers of all three signals have the same fields under the same numbers.
     let answer = ExportLogsServiceResponse::decode(body);
     let answer = answer.map_err(|error| later(format!("an answer that is not OTLP ({error})")))?;
     let partial = answer.partial_success.unwrap_or_default();
-    Ok(Answer { rejected: partial.rejected_log_records, message: shortened(&partial.error_message) })
+    Ok(Answer { rejected: partial.rejected_log_records.max(0), message: shortened(&partial.error_message) })
 }
 
 /// What a status that is not OK means.
@@ -81,7 +85,9 @@ pub(super) fn of_status(status: &Status) -> Fail {
         return of_transport(status);
     }
     let message = format!("{} ({:?})", shortened(status.message()), status.code());
-    if too_large(status) {
+    let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    // Who says when to come back means the same request, whatever the words are.
+    if too_large(status) && delay.is_none() {
         return Fail::TooLarge(message);
     }
     match status.code() {
@@ -91,10 +97,7 @@ pub(super) fn of_status(status: &Status) -> Fail {
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss
-        | Code::ResourceExhausted => {
-            let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
-            Fail::Later { message, after: delay.and_then(wait) }
-        }
+        | Code::ResourceExhausted => Fail::Later { message, after: delay.and_then(wait) },
         Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented | Code::NotFound => {
             Fail::Wrong(message)
         }
@@ -146,7 +149,7 @@ fn of_json(body: &[u8]) -> Result<Answer, Fail> {
     // 64 bits are text in protobuf's JSON.
     let count = |value: &serde_json::Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
     let message = shortened(partial["errorMessage"].as_str().unwrap_or_default());
-    Ok(Answer { rejected: counts.into_iter().find_map(count).unwrap_or_default(), message })
+    Ok(Answer { rejected: counts.into_iter().find_map(count).unwrap_or_default().max(0), message })
 }
 
 /// What the body of an answer says: a `google.rpc.Status` by the specification, text by most proxies.
@@ -241,6 +244,9 @@ mod tests {
         assert_eq!(kind(&of_status(&Status::out_of_range(said))), "too large");
         assert_eq!(kind(&of_status(&Status::unavailable("the queue is too large"))), "later");
         assert_eq!(kind(&of_status(&Status::resource_exhausted("quota"))), "later");
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+        let quota = Status::with_error_details(Code::ResourceExhausted, "request rate too large", details);
+        assert_eq!(kind(&of_status(&quota)), "after");
     }
 
     #[test]
@@ -305,6 +311,9 @@ mod tests {
         let body = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
         assert_eq!(of_protobuf(body.into()), answer(3, "no"));
         assert_eq!(of_protobuf(Bytes::new()), answer(0, ""));
+        let strange = ExportLogsPartialSuccess { rejected_log_records: -1, error_message: "odd".into() };
+        let body = ExportLogsServiceResponse { partial_success: Some(strange) }.encode_to_vec();
+        assert_eq!(of_protobuf(body.into()), answer(0, "odd"));
         let json = [("content-type", "application/json; charset=utf-8")];
         let body = r#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"no"}}"#;
         assert_eq!(http(200, &json, body), answer(2, "no"));
