@@ -105,6 +105,18 @@ fn every_mistake_is_told_once_with_its_place() {
 }
 
 #[test]
+fn no_two_sinks_have_one_name() {
+    check_mistakes(
+        "jetstream: {name: main}\notlp: {name: main}\nelasticsearch: {name: main}\n",
+        &["w.yaml:3: elasticsearch.name: expected a name that no sink of the section jetstream has, found `main`"],
+    );
+    check_mistakes(
+        "otlp: {name: a}\nelasticsearch: {name: a-spans}\n",
+        &["w.yaml:2: elasticsearch.name: expected a name that no sink of the section otlp has, found `a-spans`"],
+    );
+}
+
+#[test]
 fn the_sections_that_the_example_shows_as_comments_read_as_the_defaults() {
     let settings = Settings {
         otlp: Some(Otlp::default()),
