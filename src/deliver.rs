@@ -40,7 +40,7 @@ pub use cursor::release_others;
 pub use reset::{From, Reset, reset, reset_running};
 pub use status::{Failure, Handle, State, Status, at_rest};
 
-/// So many letters, at most, are written in one go: with events of 64 KiB, 2 MiB.
+/// So many letters, at most, are written in one go: with events of 64 KiB, 2 MiB, beside what was sent.
 const LETTERS: usize = 32;
 
 /// How a delivery behaves; the defaults are right for every sink.
@@ -182,6 +182,9 @@ impl<S: Sink> Delivery<S> {
         self.cursor = Some(cursor);
         self.take_reset()?;
         self.bring_up().await?;
+        if self.shutdown.is_cancelled() {
+            return Ok(Next::Turn);
+        }
         let cursor = self.cursor.clone().unwrap_or_default();
         if !self.ready
             && let Err(stuck) = self.resume(cursor).await

@@ -299,6 +299,11 @@ impl Store {
         self.shared.first()..self.shared.end()
     }
 
+    /// How often its handle was lost to an I/O error. With each time, what was put and not flushed may be gone.
+    pub fn reopened(&self) -> u64 {
+        self.shared.reopened.load(std::sync::atomic::Ordering::Acquire)
+    }
+
     /// How it fares.
     pub fn health(&self) -> Health {
         self.shared.health()

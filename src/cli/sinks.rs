@@ -34,7 +34,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Send again what a destination has lost: logs and spans over OTLP, and documents to Elasticsearch. They have
-    /// the same ids as before. Metrics are not reset: they are the present state.
+    /// the same ids as before. From behind what is confirmed it changes nothing, so nothing is skipped. Metrics are
+    /// not reset: they are the present state.
     #[command(after_help = "Examples:
   watchpost sinks reset otlp --from start
   watchpost sinks reset otlp-spans --from 2026-01-31T12:00:00Z

@@ -1,5 +1,6 @@
 //! Tree to settings: each section read, then what must hold between the keys.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::mistake::{Mistake, Place};
@@ -18,10 +19,11 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
     let top = Section::new("", root, String::new(), told);
     let nothing = Node::empty_map();
     let node = |key: &str| root.get(key).map_or(&nothing, |entry| &entry.node);
-    let otlp_section = (has_section(root, "otlp") || otlp::read::is_asked_for(environment))
+    let has_otlp = has_section(root, "otlp");
+    let otlp_section = (has_otlp || otlp::read::is_asked_for(environment))
         .then(|| Section::new("otlp", node("otlp"), "otlp".into(), told));
     let process_compose = supervisors(node("process_compose"), environment, told);
-    Settings {
+    let settings = Settings {
         store: store(&Section::new("store", node("store"), "store".into(), told), told),
         jetstream: has_section(root, "jetstream").then(|| {
             let section = Section::new("jetstream", node("jetstream"), "jetstream".into(), told);
@@ -30,9 +32,10 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
         process_compose,
         telemetry: {
             let section = Section::new("telemetry", node("telemetry"), "telemetry".into(), told);
-            otlp::read::telemetry(&section, otlp_section.as_ref(), environment, told)
+            let everything = has_otlp || otlp::read::asks_for_all(environment);
+            otlp::read::telemetry(&section, otlp_section.as_ref().filter(|_| everything), environment, told)
         },
-        otlp: otlp_section.map(|section| otlp::read::otlp(&section, environment, told)),
+        otlp: otlp_section.map(|section| otlp::read::otlp(&section, has_otlp, environment, told)),
         elasticsearch: has_section(root, "elasticsearch").then(|| {
             let section = Section::new("elasticsearch", node("elasticsearch"), "elasticsearch".into(), told);
             otlp::read::elasticsearch(&section, environment, told)
@@ -40,7 +43,27 @@ pub(super) fn settings(root: &Node, environment: &Environment, told: Told) -> Se
         session: session(&Section::new("session", node("session"), "session".into(), told), told),
         api: api(&Section::new("api", node("api"), "api".into(), told), environment, told),
         drain_deadline: Drain(top.read("drain_deadline", value::duration, Drain::default().0, told)),
+    };
+    if let Some((name, section, first)) = name_that_comes_twice(&settings) {
+        // What else is wrong in it was told when it was read.
+        let section = Section::new(section, node(section), section.into(), &mut Vec::new());
+        told.push(section.mistake("name", format!("a name that no sink of the section {first} has"), &name));
     }
+    settings
+}
+
+/// A sink that has the name of another one, with both sections. Each has its cursor under its name, so two of one
+/// name would skip each other's events.
+fn name_that_comes_twice(settings: &Settings) -> Option<(String, &'static str, &'static str)> {
+    let jetstream = settings.jetstream.iter().flat_map(JetStream::streams).map(|sink| ("jetstream", sink.name));
+    let signals = |name: &str| ["logs", "spans", "metrics"].map(|signal| ("otlp", format!("{name}-{signal}")));
+    let otlp = settings.otlp.iter().flat_map(|otlp| signals(&otlp.name));
+    let elasticsearch = settings.elasticsearch.iter().map(|sink| ("elasticsearch", sink.name.clone()));
+    let mut known = HashMap::new();
+    jetstream
+        .chain(otlp)
+        .chain(elasticsearch)
+        .find_map(|(section, name)| known.insert(name.clone(), section).map(|first| (name, section, first)))
 }
 
 /// Whether a section is there, be it empty.

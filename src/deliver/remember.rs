@@ -8,7 +8,7 @@
 //!
 //! The records stand under `sink/{name}/` in the folds, with the offset that they stand at. They are saved while
 //! everything is settled, each second or each 10,000 events, in one batch; what lies between that and the cursor
-//! is read again at a start.
+//! is read again at a start, and when the store was opened again after an I/O error.
 
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub(super) struct Saved {
     /// That of the records in the store.
     stored: Offset,
     when: Option<Instant>,
+    /// How often the store had been opened again; what it had not flushed before is lost with each time.
+    reopened: u64,
     /// Changes that could not be written.
     unsaved: Vec<(String, Option<Vec<u8>>)>,
 }
@@ -70,11 +72,15 @@ impl Saved {
 }
 
 impl<S: Sink> Delivery<S> {
-    /// Brings the sink's memory up to the cursor, once.
+    /// Brings the sink's memory up to the cursor: once, and again when the store may have lost what was saved. It is
+    /// not there yet where a shutdown cuts it short.
     pub(super) async fn bring_up(&mut self) -> Result<(), Stuck> {
-        if self.remembered.up {
+        let reopened = self.store.reopened();
+        if self.remembered.up && (self.remembered.reopened == reopened || self.sink.memory().is_none()) {
             return Ok(());
         }
+        self.ready &= !self.remembered.up;
+        self.remembered = Saved { reopened, ..Saved::default() };
         let cursor = self.offset();
         if let Some(memory) = self.sink.memory() {
             let at = match restore(&self.store, &self.name, memory)? {
@@ -85,17 +91,22 @@ impl<S: Sink> Delivery<S> {
                     self.store.range().start
                 }
             };
+            (self.remembered.at, self.remembered.stored) = (Some(at), at);
             self.take_in(at, cursor).await?;
-            self.remembered = Saved { up: true, at: Some(cursor), stored: at, ..Saved::default() };
+            if self.shutdown.is_cancelled() {
+                return Ok(());
+            }
+            self.remembered.at = Some(cursor);
         }
         self.remembered.up = true;
         Ok(())
     }
 
-    /// Takes in what was delivered before, from one offset to another.
+    /// Takes in what was delivered before, from one offset to another, and saves it on the way: nothing grows with
+    /// the log, and another start goes on from there.
     async fn take_in(&mut self, from: Offset, to: Offset) -> Result<(), Stuck> {
         let mut at = from;
-        while at < to {
+        while at < to && !self.shutdown.is_cancelled() {
             let page = self.pages.read(at).await?;
             if page.end == at {
                 break;
@@ -108,7 +119,11 @@ impl<S: Sink> Delivery<S> {
                     memory.replay(logged);
                 }
             }
-            at = page.end;
+            at = page.end.min(to);
+            self.remembered.at = Some(at);
+            if at - self.remembered.stored >= EVENTS {
+                self.save_memory()?;
+            }
             tokio::task::yield_now().await;
         }
         Ok(())
@@ -128,6 +143,10 @@ impl<S: Sink> Delivery<S> {
     /// Saves what changed.
     pub(super) fn save_memory(&mut self) -> Result<(), store::Error> {
         let (Some(at), Some(memory)) = (self.remembered.at, self.sink.memory()) else { return Ok(()) };
+        if self.remembered.reopened != self.store.reopened() {
+            // What changed since is not all that is missing there.
+            return Ok(());
+        }
         self.remembered.unsaved.extend(memory.changes());
         let mut writes = vec![put_at(&self.name, at)];
         writes.extend(self.remembered.unsaved.iter().map(|(key, value)| Write {

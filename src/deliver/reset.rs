@@ -1,9 +1,10 @@
-//! A reset: a person has everything from some place on sent again, for a destination that has lost it.
+//! A reset: a person has everything from some place on sent again, for a destination that has lost it. It skips
+//! nothing: from behind what is confirmed it changes nothing.
 
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Delivery, Handle, Settings, cursor, remember};
+use super::{Delivery, Handle, Settings, State, cursor, remember};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Invalid, Offset, Timestamp};
@@ -87,7 +88,13 @@ pub fn reset_running(sinks: &[Handle], name: &str, from: From) -> Result<Vec<Res
     for handle in sinks {
         let sink = handle.status.borrow().sink.to_string();
         let Some(resets) = handle.resets.as_ref().filter(|_| is_meant(&sink, name)) else { continue };
-        let offset = from.offset(&handle.store)?;
+        let mut offset = from.offset(&handle.store)?;
+        {
+            let status = handle.status.borrow();
+            if status.state != State::Starting {
+                offset = offset.min(status.offset);
+            }
+        }
         resets.put(offset);
         handle.nudge();
         done.push(Reset { sink, offset });
@@ -101,6 +108,7 @@ pub fn reset(store: &Store, name: &str, from: From) -> Result<Vec<Reset>, store:
     let offset = from.offset(store)?;
     for sink in cursor::all(store)?.into_iter().filter(|sink| sink.resettable && is_meant(&sink.name, name)) {
         let settings = Settings { required: sink.required, resettable: true, ..Settings::default() };
+        let offset = offset.min(sink.offset);
         let mut writes = remember::forget(store, &sink.name)?;
         writes.push(cursor::write(&sink.name, &Cursor { offset, ..Cursor::default() }, &settings));
         store.put_durable(&writes)?;
@@ -118,6 +126,7 @@ impl<S: Sink> Delivery<S> {
     /// Does the reset that was asked for, if one was.
     pub(super) fn take_reset(&mut self) -> Result<(), store::Error> {
         let Some(offset) = self.resets.take() else { return Ok(()) };
+        let offset = offset.min(self.offset());
         tracing::info!(sink = %self.name, offset, "everything from there on is sent again");
         let cursor = Cursor { offset, ..Cursor::default() };
         let write = cursor::write(&self.name, &cursor, &self.settings);

@@ -3,7 +3,8 @@
 //! Ids are worked out, not drawn, so that they are the same at every replay: a session's trace id is that of its
 //! caller, else the first 16 bytes of SHA-256 over (session id, its start in ms); that of a process's run is over
 //! (stream, run id), that of a project's start over (stream, `startup`); a span's id is the first 8 of SHA-256 over
-//! (trace id, seq of the event that opens it, role). None is ever zero.
+//! (trace id, seq of the event that opens it, role). In a caller's trace, where other sessions may be with the same
+//! seqs and roles, a session's role has its id behind it: `session/build-17`. None is ever zero.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,7 +31,8 @@ impl Trace {
     /// caller's span as its parent.
     pub fn root(session: &StreamId, start: Timestamp, caller: Option<&Traceparent>) -> Self {
         let trace_id = caller.map_or_else(|| Self::of_session(session, start), |caller| caller.trace_id.clone());
-        let span_id = Some(span_id(&trace_id, 1, SESSION));
+        let role = caller.map_or_else(|| SESSION.to_owned(), |_| format!("{SESSION}/{session}"));
+        let span_id = Some(span_id(&trace_id, 1, &role));
         Self { trace_id, span_id, parent_id: caller.map(|caller| caller.span_id.clone()) }
     }
 }
@@ -214,7 +216,11 @@ mod tests {
         let caller: Traceparent = format!("00-{TRACE}-{SPAN}-01").parse().expect("a context");
         let root = Trace::root(&session(), start, Some(&caller));
         assert_eq!((root.trace_id.as_str(), root.parent_id.as_deref()), (TRACE, Some(SPAN)));
-        assert_eq!(root.span_id, Some(span_id(TRACE, 1, SESSION)));
+        assert_eq!(root.span_id, Some(span_id(TRACE, 1, "session/build-17")));
+        let child = Traceparent::of(&root, &session(), start);
+        let child = Trace::root(&StreamId::new("build-18").expect("an id"), start, Some(&child));
+        assert_eq!((&child.trace_id, &child.parent_id), (&root.trace_id, &root.span_id));
+        assert_ne!(child.span_id, root.span_id, "a session below another one");
         let own = Trace::root(&session(), start, None);
         assert_eq!((own.trace_id, own.parent_id), (Trace::of_session(&session(), start), None));
     }

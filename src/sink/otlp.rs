@@ -38,7 +38,7 @@ use self::logs::LogRecords;
 use self::queue::{Chunk, Fate, Key, Limits, Queue};
 use self::spans::EndedSpans;
 use super::{Again, Cursor, Error, Memory, Refused, Sent, Sink};
-use crate::config::{Exporter, Otlp};
+use crate::config::{Exporter, Otlp, without_password};
 use crate::event::{Event, Logged};
 use crate::otel::{Resource, Told, Tracker};
 
@@ -120,7 +120,12 @@ impl<M: Mapping> Delivering<M> {
                 Err(error) => return Some(error),
             };
             sound |= result.is_ok();
-            if matches!(result, Err(Fail::Refused(_))) && !sound {
+            let gives_up = match &result {
+                Err(Fail::Refused(_)) => true,
+                Err(Fail::TooLarge(_)) => key.records() == 1,
+                _ => false,
+            };
+            if gives_up && !sound {
                 match channel.export(Bytes::from_static(EMPTY)).await {
                     Ok(_) => sound = true,
                     Err(fail) => {
@@ -174,7 +179,7 @@ impl<M: Mapping> Delivering<M> {
     fn warn(&mut self, message: String) {
         if !message.is_empty() && message != self.warned {
             tracing::warn!(
-                endpoint = self.exporter.endpoint,
+                endpoint = without_password(&self.exporter.endpoint),
                 "the receiver took everything, with a warning: {message}"
             );
             self.warned = message;

@@ -53,6 +53,8 @@ pub(super) struct Shared {
     /// Bytes written to the log since the engine was opened.
     pub(super) written: AtomicU64,
     health: Mutex<Health>,
+    /// How often a handle that had failed was given up.
+    pub(super) reopened: AtomicU64,
     /// Why the handle is lost, where somebody else than the writer noticed it first.
     lost: Mutex<Option<String>>,
     /// Held while stored records are rewritten, by packing or by trimming.
@@ -93,6 +95,7 @@ impl Store {
             live_bytes: AtomicI64::new(0),
             written: AtomicU64::new(0),
             health: Mutex::new(Health::Ok),
+            reopened: AtomicU64::new(0),
             lost: Mutex::default(),
             rewriting: Mutex::new(()),
         };
@@ -171,6 +174,7 @@ impl Shared {
     /// The disk still fails, or a reader still holds the old handle: to be called again.
     pub(super) fn reopen(&self, reason: &str) -> Result<(), Error> {
         self.set_health(Health::Recovering(reason.into()));
+        self.reopened.fetch_add(1, Ordering::AcqRel);
         let old = self.engine.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(old) = old {
             self.wait_for_readers(old)?;

@@ -15,7 +15,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
 use tokio::runtime::Handle;
 
 use super::outage::Outage;
-use crate::config::{Exporter, Protocol};
+use crate::config::{Exporter, Protocol, without_password};
 use crate::event::Invalid;
 use crate::sink::otlp::{Channel, Fail, Signal};
 
@@ -35,7 +35,7 @@ impl Exporters {
         let outage = Outage::of(&settings.endpoint);
         let through = |signal| Through::new(settings, signal, &outage);
         let failed = |error: opentelemetry_otlp::ExporterBuildError| {
-            Invalid::new("telemetry", &settings.endpoint, error.to_string())
+            Invalid::new("telemetry", &without_password(&settings.endpoint), error.to_string())
         };
         let metrics = MetricExporter::builder().with_http().with_temporality(Temporality::Cumulative);
         Ok(Self {

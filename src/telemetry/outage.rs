@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::config::without_password;
 use crate::sink::otlp::{Fail, Signal};
 
 /// Which signals do not get through.
@@ -23,7 +24,7 @@ enum Turn {
 
 impl Outage {
     pub(super) fn of(endpoint: &str) -> Arc<Self> {
-        Arc::new(Self { endpoint: endpoint.into(), failing: AtomicU8::new(0) })
+        Arc::new(Self { endpoint: without_password(endpoint), failing: AtomicU8::new(0) })
     }
 
     fn turn(&self, signal: Signal, failed: bool) -> Turn {
@@ -55,6 +56,11 @@ impl Outage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_an_endpoint_is_not_told() {
+        assert_eq!(Outage::of("https://me:hush@there:4318").endpoint, "https://***@there:4318");
+    }
 
     #[test]
     fn an_outage_of_several_signals_begins_once_and_ends_once() {

@@ -28,22 +28,38 @@ const METRICS: Signal = Signal { word: "metrics", variable: "METRICS_", path: "/
 
 /// Whether the standard variables ask for an exporter where the configuration has no section.
 pub(in crate::config) fn is_asked_for(environment: &Environment) -> bool {
-    [String::new(), LOGS.variable.into(), SPANS.variable.into(), METRICS.variable.into()]
-        .iter()
-        .any(|signal| is_set(environment, &format!("{PREFIX}{signal}ENDPOINT")))
+    [LOGS, SPANS, METRICS].into_iter().any(|signal| asks_for(environment, signal))
+}
+
+/// Whether they ask for that signal: one alone takes no other along, to a place that nobody named.
+fn asks_for(environment: &Environment, signal: Signal) -> bool {
+    asks_for_all(environment) || is_set(environment, &format!("{PREFIX}{}ENDPOINT", signal.variable))
+}
+
+/// Whether they name one endpoint for everything.
+pub(in crate::config) fn asks_for_all(environment: &Environment) -> bool {
+    is_set(environment, &format!("{PREFIX}ENDPOINT"))
 }
 
 fn is_set(environment: &Environment, name: &str) -> bool {
     environment.get(name).is_some_and(|word| !word.is_empty())
 }
 
-/// The section, with the standard variables where it says nothing.
-pub(in crate::config) fn otlp(section: &Section<'_>, environment: &Environment, told: Told) -> Otlp {
+/// The section, with the standard variables where it says nothing; `is_there`: not only they ask for it.
+pub(in crate::config) fn otlp(
+    section: &Section<'_>,
+    is_there: bool,
+    environment: &Environment,
+    told: Told,
+) -> Otlp {
     let reader = Reader { section, environment };
     let default = Otlp::default();
     let signals = section.list("signals", signal, told);
     let mut exporter = |signal: Signal| {
-        let wanted = signals.as_ref().is_none_or(|signals| signals.contains(&signal.word));
+        let wanted = match &signals {
+            Some(signals) => signals.contains(&signal.word),
+            None => is_there || asks_for(environment, signal),
+        };
         wanted.then(|| reader.exporter(Some(signal), told))
     };
     let (logs, spans, metrics) = (exporter(LOGS), exporter(SPANS), exporter(METRICS));

@@ -17,7 +17,17 @@ fn without_a_section_and_without_the_variables_nothing_is_sent() {
     assert_eq!(otlp("", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]), None);
     assert_eq!(otlp("otlp:\n", &[]), Some(Otlp::default()));
     assert_eq!(otlp("otlp: {signals: [spans]}\n", &[]).map(|otlp| otlp.logs), Some(None));
-    assert!(otlp("", &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a:1")]).is_some());
+    assert!(otlp("", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1")]).is_some_and(|otlp| otlp.logs.is_some()));
+}
+
+#[test]
+fn a_variable_of_one_signal_asks_for_that_alone() {
+    let one = [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a:1")];
+    let (settings, _) = read("", &one, NONE).expect("no mistakes");
+    let otlp = settings.otlp.expect("asked for");
+    assert_eq!(otlp.spans.map(|spans| spans.endpoint).as_deref(), Some("http://a:1"));
+    // Else they would wait at a receiver that nobody has, and pruning with them.
+    assert_eq!((otlp.logs, otlp.metrics, settings.telemetry.exporter), (None, None, None));
 }
 
 #[test]
@@ -92,6 +102,18 @@ fn every_mistake_is_told_once_with_its_place() {
     let told = read("otlp:\n", &wrong, NONE).expect_err("two mistakes").to_string();
     assert!(told.contains("$OTEL_EXPORTER_OTLP_TIMEOUT: otlp: expected milliseconds"), "{told}");
     assert!(!told.contains("secret") && told.starts_with("2 mistakes"), "{told}");
+}
+
+#[test]
+fn no_two_sinks_have_one_name() {
+    check_mistakes(
+        "jetstream: {name: main}\notlp: {name: main}\nelasticsearch: {name: main}\n",
+        &["w.yaml:3: elasticsearch.name: expected a name that no sink of the section jetstream has, found `main`"],
+    );
+    check_mistakes(
+        "otlp: {name: a}\nelasticsearch: {name: a-spans}\n",
+        &["w.yaml:2: elasticsearch.name: expected a name that no sink of the section otlp has, found `a-spans`"],
+    );
 }
 
 #[test]

@@ -14,6 +14,8 @@ struct Count {
     next: Offset,
     saved: u64,
     replayed: u64,
+    /// The most events that were taken in and not saved.
+    unsaved: u64,
     /// For the next calls of `send`: settles so many, then fails.
     fails: VecDeque<usize>,
     /// What arrived: the offset, and which event it is by the sink's count.
@@ -36,6 +38,7 @@ impl Count {
         assert_eq!(logged.offset, self.next, "each is taken in once, in order");
         self.next += 1;
         self.folded += 1;
+        self.unsaved = self.unsaved.max(self.folded - self.saved);
     }
 }
 
@@ -233,6 +236,86 @@ async fn a_reset_at_rest_is_done_at_the_next_start() {
     world.sink = Counting::default();
     world.run().drained().await;
     assert_eq!(world.sink.sent(), numbered(0..6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_skips_nothing_that_was_not_sent() {
+    let mut world = World::with(6);
+    world.sink.count().fails = std::iter::once(4).chain(std::iter::repeat_n(0, 50)).collect();
+    let running = world.run();
+    running.until("it waits", |status| status.state == State::Waiting && status.offset == 4).await;
+    let done = reset_running(std::slice::from_ref(&running.handle), "test", From::Offset(5)).expect("readable");
+    assert_eq!(done, [Reset { sink: "test".into(), offset: 4 }]);
+    running.drained().await;
+    assert_eq!(world.sink.sent(), numbered(0..6));
+    world.bench.append_wanted(2);
+    running.shutdown.cancel();
+    running.task.await.expect("it ends");
+    let done = reset(&world.bench.store, "test", From::Offset(8)).expect("readable");
+    assert_eq!(done, [Reset { sink: "test".into(), offset: 6 }]);
+}
+
+/// A sink that has confirmed so many events, and of whose memory nothing is saved.
+async fn forgotten(events: usize) -> World {
+    let mut world = World::with(0);
+    for _ in 0..events / 1000 {
+        world.bench.append_wanted(1000);
+    }
+    let running = world.run();
+    running.drained().await;
+    running.shutdown.cancel();
+    running.task.await.expect("it ends");
+    let store = &world.bench.store;
+    store.put_durable(&crate::deliver::remember::forget(store, "test").expect("readable")).expect("room");
+    world.sink = Counting::default();
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_log_that_is_taken_in_again_is_saved_on_the_way() {
+    let world = forgotten(30_000).await;
+    let running = world.run();
+    let sink = world.sink.clone();
+    while sink.count().replayed < 30_000 {
+        tokio::task::yield_now().await;
+    }
+    running.drained().await;
+    assert!(sink.count().unsaved < 20_000, "{} events", sink.count().unsaved);
+    assert_eq!(world.sink.sent(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_log_that_is_taken_in_again() {
+    let mut world = forgotten(30_000).await;
+    let running = world.run();
+    let sink = world.sink.clone();
+    while sink.count().replayed == 0 {
+        tokio::task::yield_now().await;
+    }
+    running.shutdown.cancel();
+    running.task.await.expect("it ends");
+    let before = sink.count().replayed;
+    assert!(before < 30_000 && sink.count().saved == before, "{before} events");
+    world.sink = Counting::default();
+    world.bench.append_wanted(1);
+    world.run().drained().await;
+    assert_eq!(world.sink.sent(), numbered(30_000..30_001));
+    assert_eq!(world.sink.count().replayed, 30_000 - before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_lost_with_its_handle_is_taken_in_again() {
+    let mut world = World::with(3);
+    let running = world.run();
+    running.drained().await;
+    let sink = world.sink.clone();
+    running.until("it is saved", |_| sink.count().saved == 3).await;
+    world.bench.disk.set_forgetful(true);
+    world.bench.disk.crash(0);
+    world.bench.writer.recover("an I/O error").expect("a good disk");
+    world.bench.append_wanted(2);
+    running.drained().await;
+    assert_eq!((sink.sent(), sink.count().replayed), (numbered(0..5), 3));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn count(kind: &str, data: &ProcessData, place: &Place<'_>, table: &mut Table) {
     let outcome = match kind {
         kind::STARTED => return table.count(place, Id::ProcessStarts, &[], 1),
         kind::RESTARTED => {
-            table.count(place, Id::ProcessRestarts, &[], unseen + 1);
+            table.count(place, Id::ProcessRestarts, &[], unseen.saturating_add(1));
             return if unseen > 0 {
                 table.count(place, Id::ProcessStarts, &[], unseen)
             };

@@ -6,7 +6,7 @@ use crate::event::StreamId;
 
 /// The layout of a record and the meaning of what is in it. A tracker that makes something else of the same events
 /// must have another number.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The most bytes of a piece, its head not counted.
 const PIECE: usize = (1 << 20) - 32;

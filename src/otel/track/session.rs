@@ -16,7 +16,7 @@ use super::attributes::Set;
 use super::open::{End, Key, Of, Open, Opens, Outcome};
 use crate::event::session::{Text, kind};
 use crate::event::{Event, StreamId, Timestamp};
-use crate::otel::span::Span;
+use crate::otel::span::{Role, Span};
 use crate::otel::{Resource, SpanId, TraceId, names};
 use crate::state::session::{MAX_NAME, cut};
 
@@ -30,6 +30,8 @@ const MAX_PLANS: usize = 512;
 pub(super) struct Session {
     id: StreamId,
     trace_id: TraceId,
+    /// It is another's trace, where other sessions may be, too.
+    called: bool,
     /// The span that called, in the same trace.
     caller: Option<SpanId>,
     resource: Arc<Resource>,
@@ -79,9 +81,11 @@ impl Session {
         let own = [kind::SESSION_STARTED, kind::SESSION_RESUMED].contains(&event.kind.as_str());
         let given = event.trace.as_ref().filter(|_| own);
         let service = event.origin.service.as_deref().map_or("unknown_service", |service| service);
+        let trace_id = given.and_then(|trace| TraceId::parse(&trace.trace_id)).unwrap_or(computed);
         Self {
             id: event.session.clone(),
-            trace_id: given.and_then(|trace| TraceId::parse(&trace.trace_id)).unwrap_or(computed),
+            trace_id,
+            called: trace_id != computed,
             caller: None,
             resource: Arc::new(Resource { service_name: service.to_owned().into(), ..Resource::default() }),
             about: Set::default(),
@@ -173,14 +177,18 @@ impl Session {
         let key = (on.seq, open.role);
         let parent = parent.and_then(|key| self.open.get(key)).map(|open| open.span_id);
         let attributes = self.session_id().and(open.attributes);
-        let open = Open {
-            span_id: SpanId::of(self.trace_id, on.seq, open.role),
-            parent: parent.or(self.last_root),
-            attributes,
-            ..open
-        };
+        let open =
+            Open { span_id: self.id_of(on.seq, open.role), parent: parent.or(self.last_root), attributes, ..open };
         self.open.insert(key, open);
         key
+    }
+
+    /// The id of the span that the event with that seq opens in that role.
+    fn id_of(&self, seq: u64, role: Role) -> SpanId {
+        match self.called {
+            true => SpanId::of_one(self.trace_id, seq, role, self.id.as_str()),
+            false => SpanId::of(self.trace_id, seq, role),
+        }
     }
 
     fn session_id(&self) -> Set {

@@ -66,6 +66,10 @@ pub(super) fn too_slow(timeout: Duration) -> Fail {
     later(format!("no answer within {} ms", timeout.as_millis()))
 }
 
+pub(super) fn not_understood() -> Fail {
+    later("the client could not read the answer")
+}
+
 /// Reads the body of an answer that says that the request was taken.
 pub(super) fn of_protobuf(body: Bytes) -> Result<Answer, Fail> {
     // The answers of all three signals have the same fields under the same numbers.
@@ -81,7 +85,9 @@ pub(super) fn of_status(status: &Status) -> Fail {
         return of_transport(status);
     }
     let message = format!("{} ({:?})", shortened(status.message()), status.code());
-    if too_large(status) {
+    let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    // Who says when to come back means the same request, whatever the words are.
+    if too_large(status) && delay.is_none() {
         return Fail::TooLarge(message);
     }
     match status.code() {
@@ -91,10 +97,7 @@ pub(super) fn of_status(status: &Status) -> Fail {
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss
-        | Code::ResourceExhausted => {
-            let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
-            Fail::Later { message, after: delay.and_then(wait) }
-        }
+        | Code::ResourceExhausted => Fail::Later { message, after: delay.and_then(wait) },
         Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented | Code::NotFound => {
             Fail::Wrong(message)
         }
@@ -241,6 +244,9 @@ mod tests {
         assert_eq!(kind(&of_status(&Status::out_of_range(said))), "too large");
         assert_eq!(kind(&of_status(&Status::unavailable("the queue is too large"))), "later");
         assert_eq!(kind(&of_status(&Status::resource_exhausted("quota"))), "later");
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+        let quota = Status::with_error_details(Code::ResourceExhausted, "request rate too large", details);
+        assert_eq!(kind(&of_status(&quota)), "after");
     }
 
     #[test]

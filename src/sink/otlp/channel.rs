@@ -1,10 +1,12 @@
 //! One signal's way to a receiver, over gRPC or HTTP.
 
 use std::fs;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::answer::{self, Answer, Fail};
@@ -88,8 +90,15 @@ impl Channel {
                 Wire::Http(client) => client.export(request).await,
             }
         };
-        timeout(self.timeout, exported).await.unwrap_or_else(|_| Err(answer::too_slow(self.timeout)))
+        timeout(self.timeout, guarded(exported)).await.unwrap_or_else(|_| Err(answer::too_slow(self.timeout)))
     }
+}
+
+/// A client that panics has failed, and no more than that: tonic does so at an answer with details that are not
+/// base64, whoever sends it.
+async fn guarded(exported: impl Future<Output = Result<Answer, Fail>>) -> Result<Answer, Fail> {
+    // What it leaves is not used any more: each export has a client of its own.
+    AssertUnwindSafe(exported).catch_unwind().await.unwrap_or_else(|_| Err(answer::not_understood()))
 }
 
 /// What TLS needs, as PEM.
@@ -108,5 +117,16 @@ impl Tls {
         let pair = settings.client_certificate.as_ref();
         let identity = pair.map(|(certificate, key)| Ok((read(certificate)?, read(key)?))).transpose()?;
         Ok(Self { ca, identity })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_panics_has_failed_and_takes_nothing_down() {
+        let failed = guarded(async { panic!("Invalid status header, expected base64 encoded value") }).await;
+        assert!(matches!(failed, Err(Fail::Later { after: None, .. })), "{failed:?}");
     }
 }

@@ -41,7 +41,7 @@ impl<K: Send + 'static> Flight<K> {
     pub(super) async fn landed(&mut self) -> Option<Result<(K, Result<Answer, Fail>), Error>> {
         match self.tasks.join_next().await {
             Some(Ok(landed)) => Some(Ok(landed)),
-            // The client panicked, as it does at an answer with details that are no base64.
+            // The runtime ends.
             Some(Err(error)) => Some(Err(Error::Retryable(format!("the exporter failed: {error}")))),
             None => self.error.take().map(Err),
         }

@@ -83,7 +83,9 @@ fn headers(settings: &Exporter) -> Result<MetadataMap, Invalid> {
     for (name, value) in &settings.headers {
         let what = || format!("headers.{name}");
         let key: MetadataKey<Ascii> = name.parse().map_err(|error| Invalid::new(what(), &error))?;
-        let value: MetadataValue<Ascii> = value.expose().parse().map_err(|error| Invalid::new(what(), &error))?;
+        let mut value: MetadataValue<Ascii> =
+            value.expose().parse().map_err(|error| Invalid::new(what(), &error))?;
+        value.set_sensitive(true);
         headers.append(key, value);
     }
     Ok(headers)
@@ -125,5 +127,19 @@ impl Decoder for Raw {
 
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         Ok(Some(from.copy_to_bytes(from.remaining())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn what_is_in_a_header_is_not_shown() {
+        let given = vec![("authorization".to_owned(), Secret::new("Bearer hush".to_owned()))];
+        let shown =
+            format!("{:?}", headers(&Exporter { headers: given, ..Exporter::default() }).expect("a header"));
+        assert!(shown.contains("authorization") && !shown.contains("hush"), "{shown}");
     }
 }

@@ -11,8 +11,8 @@ use super::answer::{self, Answer, Fail};
 use super::channel::{CONNECT, Invalid, Tls, USER_AGENT};
 use crate::config::{Compression, Exporter};
 
-/// So much of an answer is read.
-const MAX_ANSWER: usize = 64 * 1024;
+/// So much of an answer is read, as of gRPC's: some receivers say of each record why they reject it.
+const MAX_ANSWER: usize = 4 << 20;
 
 /// zstd's fastest level that still halves what is sent once more against gzip's.
 const ZSTD_LEVEL: i32 = 1;

@@ -74,8 +74,23 @@ fn a_person_closes_an_interrupted_session_without_another_segment() {
 }
 
 #[test]
+fn sessions_in_one_trace_have_spans_of_their_own() {
+    let mut log = Log::default();
+    for stream in ["first", "second"] {
+        log.add(stream, 0, "session_started", &json!({})).trace = Some(trace(TRACE, None, Some(CALLER)));
+        log.add(stream, 5, "level_started", &json!({ "level_index": 0 }));
+        log.add(stream, 7, "level_completed", &json!({ "level_index": 0 }));
+        log.add(stream, 9, "session_ended", &json!({ "status": "completed" }));
+    }
+    let spans = log.spans();
+    let ids: std::collections::BTreeSet<String> = spans.iter().map(|span| span.span_id.to_string()).collect();
+    assert_eq!((ids.len(), spans.len()), (6, 6));
+    check_tree(&spans, &[CALLER]);
+}
+
+#[test]
 fn the_root_is_what_session_started_carries_and_below_the_caller() {
-    let root = span_id(TRACE, 1, "session");
+    let root = span_id(TRACE, 1, "session/s");
     // As Watchpost begins a session itself, and as an event that only says which span its sender is in.
     for given in [trace(TRACE, Some(&root), Some(CALLER)), trace(TRACE, Some(CALLER), None)] {
         let mut log = Log::default();

@@ -13,7 +13,7 @@ impl Session {
     pub(super) fn session_started(&mut self, event: &Event, on: &mut On<'_>) -> SpanId {
         self.end_segment(End::new(on.ts, Outcome::Interrupted), "begun anew", on);
         let data: SessionStarted<'_> = on.read();
-        let id = SpanId::of(self.trace_id, on.seq, Role::Session);
+        let id = self.id_of(on.seq, Role::Session);
         self.caller = event.trace.as_ref().and_then(|trace| caller(trace, id));
         if let Some(service) = data.service.as_ref().or(data.command.as_ref()) {
             self.resource =
@@ -27,7 +27,7 @@ impl Session {
         let root = self.open_segment(None, on);
         let started = Open {
             parent: Some(root),
-            span_id: SpanId::of(self.trace_id, on.seq, Role::SessionStarted),
+            span_id: self.id_of(on.seq, Role::SessionStarted),
             attributes: self.root_attributes(),
             ..Open::new(Role::SessionStarted, on.ts, "session started", Of::Root)
         };
@@ -75,7 +75,7 @@ impl Session {
     /// Opens the root of the next segment.
     pub(super) fn open_segment(&mut self, number: Option<u64>, on: &On<'_>) -> SpanId {
         self.segment = number.unwrap_or(self.segment.saturating_add(1));
-        let span_id = SpanId::of(self.trace_id, on.seq, Role::Session);
+        let span_id = self.id_of(on.seq, Role::Session);
         let link = |span_id| Link { trace_id: self.trace_id, span_id, attributes: Vec::new() };
         let root = Open {
             span_id,
