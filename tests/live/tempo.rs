@@ -103,7 +103,8 @@ fn millis(span: &Span) -> i64 {
 async fn the_trace_of_a_session_is_found_by_id_and_by_traceql() {
     let way = Way::start("");
     let url = format!("unix:{}/api", way.daemon.dir().display());
-    let played = daemon::watchpost(way.daemon.dir(), &["demo", "session", "--rate", "300", "--url", &url]);
+    let played =
+        daemon::watchpost(way.daemon.dir(), &["demo", "session", "--levels", "2", "--nodes", "4", "--url", &url]);
     assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
     let arrived = way.drain();
     arrived.check_by_id().await;

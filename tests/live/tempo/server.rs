@@ -15,6 +15,9 @@ use crate::support::port::free_port;
 use crate::support::started::{Started, answers_ok};
 use crate::support::wait::until;
 
+/// So many spans of a trace, and so many traces, a search answers with; it takes no greater number for the spans.
+const MOST: &str = "100";
+
 /// A Tempo with its own data; killed when it is dropped.
 pub(super) struct Tempo {
     _started: Started,
@@ -61,7 +64,7 @@ impl Tempo {
 
     /// The traces in which an expression of TraceQL matches so many spans, as soon as it does.
     pub(super) async fn search(&self, expression: &str, at_least: usize) -> Vec<Found> {
-        let query = [("q", expression), ("spss", "1000"), ("limit", "1000")];
+        let query = [("q", expression), ("spss", MOST), ("limit", MOST)];
         until(&format!("{at_least} spans that match {expression}"), async || {
             let found = self.ask("/api/search", &query).await?;
             let found: Vec<Found> = found["traces"].as_array()?.iter().map(Found::read).collect();
