@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -13,10 +14,13 @@ use crate::support::http;
 use crate::support::otlp_json::records;
 use crate::support::port::free_port;
 use crate::support::started::{Started, answers_ok};
-use crate::support::wait::until;
+use crate::support::wait::{until, within};
 
 /// So many spans of a trace, and so many traces, a search answers with; it takes no greater number for the spans.
 const MOST: &str = "100";
+
+/// A trace that came in pieces is one to a search when its block is complete, which takes 30 s.
+const WHOLE: Duration = Duration::from_secs(90);
 
 /// A Tempo with its own data; killed when it is dropped.
 pub(super) struct Tempo {
@@ -65,7 +69,7 @@ impl Tempo {
     /// The traces in which an expression of TraceQL matches so many spans, as soon as it does.
     pub(super) async fn search(&self, expression: &str, at_least: usize) -> Vec<Found> {
         let query = [("q", expression), ("spss", MOST), ("limit", MOST)];
-        until(&format!("{at_least} spans that match {expression}"), async || {
+        within(WHOLE, &format!("{at_least} spans that match {expression}"), async || {
             let found = self.ask("/api/search", &query).await?;
             let found: Vec<Found> = found["traces"].as_array()?.iter().map(Found::read).collect();
             (found.iter().map(|trace| trace.spans.len()).sum::<usize>() >= at_least).then_some(found)
