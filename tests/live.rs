@@ -16,11 +16,15 @@ mod live {
 #[path = "it/support"]
 mod support {
     pub(crate) mod account;
+    pub(crate) mod collector;
     pub(crate) mod daemon;
     pub(crate) mod http;
     pub(crate) mod log;
+    pub(crate) mod otlp_json;
     pub(crate) mod port;
     pub(crate) mod running;
+    pub(crate) mod span_lines;
     pub(crate) mod started;
+    pub(crate) mod told;
     pub(crate) mod wait;
 }

@@ -1,125 +1,133 @@
-//! Spans in a real Tempo of the shipped configuration: by id, and by TraceQL.
+//! Spans in a real Tempo of the shipped configuration, on the shipped way: daemon → Collector → Tempo. What is read
+//! back by id and found by TraceQL is held against the fold of the log.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use watchpost::demo::{Player, Recording};
+use watchpost::otel::Span;
+use watchpost::otel::span::{Role, Status};
 
+use crate::support::collector::{Backends, Collector};
 use crate::support::daemon::{self, Daemon};
-use crate::support::http;
-use crate::support::port::free_port;
-use crate::support::started::{Started, answers_ok};
-use crate::support::wait::until;
+use crate::support::span_lines::{read, written};
+use crate::support::told::told;
 
-/// A Tempo with its own data; killed when it is dropped.
-struct Tempo {
-    _started: Started,
-    _dir: TempDir,
-    http: u16,
-    otlp: u16,
+use server::{Found, Tempo};
+
+/// A daemon whose spans go to Tempo by the Collector.
+struct Way {
+    daemon: Daemon,
+    tempo: Tempo,
+    _collector: Collector,
 }
 
-impl Tempo {
-    fn start() -> Self {
-        let binary = std::env::var("TEMPO_BIN").expect("TEMPO_BIN names a Tempo of version 3");
-        let dir = tempfile::tempdir().expect("a folder");
-        let [http, grpc, otlp] = [(); 3].map(|()| free_port());
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/tempo-config.sh");
-        let mut command = Command::new(script);
-        command.arg(dir.path().join("data")).args([http, grpc, otlp].map(|port| port.to_string()));
-        let config = command.output().expect("the script can be run").stdout;
-        let file = dir.path().join("tempo.yaml");
-        std::fs::write(&file, config).expect("a file");
-        let mut command = Command::new(binary);
-        command.arg(format!("-config.file={}", file.display()));
-        let ready = || answers_ok(http, "/ready");
-        let started = Started::start("Tempo", command, &dir.path().join("said"), ready);
-        Self { _started: started, _dir: dir, http, otlp }
+impl Way {
+    /// `more` stands in the daemon's configuration.
+    fn start(more: &str) -> Self {
+        let tempo = Tempo::start();
+        let collector = Collector::with(Backends { tempo: Some(tempo.otlp()), ..Backends::default() });
+        let otlp = format!("otlp: {{endpoint: '{}', signals: [spans]}}\n", collector.grpc());
+        let daemon = Daemon::start(tempfile::tempdir().expect("a folder"), &format!("{otlp}{more}"));
+        Self { daemon, tempo, _collector: collector }
     }
 
-    /// What stands in the configuration of a daemon whose spans go there.
-    fn settings(&self) -> String {
-        format!("otlp: {{endpoint: 'http://127.0.0.1:{}', signals: [spans]}}\n", self.otlp)
+    /// Ends the daemon, which delivers what is left; answers its fold's spans, and the Tempo that has them.
+    fn drain(mut self) -> Arrived {
+        self.daemon.signal(Signal::TERM);
+        let status = self.daemon.wait();
+        assert!(status.success(), "{status}");
+        let spans = told(self.daemon.dir()).into_iter().flat_map(|(_, told)| told.spans).collect();
+        Arrived { spans, way: self }
     }
 
-    /// The answer of its API, where it has one.
-    async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
-        let url = format!("http://127.0.0.1:{}{path}", self.http);
-        let answer = http::client().get(url).query(query).send().await.expect("an answer");
-        match answer.status().is_success() {
-            true => Some(answer.json().await.expect("JSON")),
-            false => None,
+    /// Sends an event of a session.
+    async fn tell(&self, session: &str, event: &str) {
+        assert!(self.daemon.post(&format!("/{session}/events"), event).await.is_some(), "{event}");
+    }
+}
+
+/// What the fold says, and what Tempo ought to say as well.
+struct Arrived {
+    spans: Vec<Span>,
+    way: Way,
+}
+
+impl Arrived {
+    /// Each trace is there by its id, and its tree is that of the fold; answers how many spans that were.
+    async fn check_by_id(&self) {
+        let mut traces: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for span in &self.spans {
+            traces.entry(span.trace_id.to_string()).or_default().insert(written(span));
         }
+        for (id, expected) in &traces {
+            let found = self.way.tempo.trace(id, expected.len()).await;
+            assert_eq!(&found.iter().map(read).collect::<BTreeSet<_>>(), expected, "{id}");
+            assert_eq!(found.len(), expected.len(), "each once");
+        }
+        println!("{} spans in {} traces are those of the fold", self.spans.len(), traces.len());
     }
 
-    /// The spans of a trace, by their ids, once there are so many.
-    async fn trace(&self, id: &str, at_least: usize) -> Vec<Value> {
-        until(&format!("{at_least} spans of {id}"), async || {
-            let found = self.ask(&format!("/api/v2/traces/{id}"), &[]).await?;
-            let spans = found["trace"]["resourceSpans"].as_array()?.iter();
-            let spans = spans.flat_map(|one| one["scopeSpans"].as_array().cloned().unwrap_or_default());
-            let spans: Vec<Value> =
-                spans.flat_map(|one| one["spans"].as_array().cloned().unwrap_or_default()).collect();
-            let ids: BTreeSet<&str> = spans.iter().filter_map(|span| span["spanId"].as_str()).collect();
-            (ids.len() >= at_least).then_some(()).map(|()| spans.clone())
-        })
-        .await
-    }
-
-    /// The ids of the traces that an expression of TraceQL finds, once there is one.
-    async fn search(&self, expression: &str) -> Vec<String> {
-        until(&format!("traces of {expression}"), async || {
-            let found = self.ask("/api/search", &[("q", expression)]).await?;
-            let traces = found["traces"].as_array()?.iter();
-            // Leading zeros are left out.
-            let ids: Vec<_> = traces.filter_map(|one| Some(format!("{:0>32}", one["traceID"].as_str()?))).collect();
-            (!ids.is_empty()).then_some(ids)
-        })
-        .await
+    /// An expression of TraceQL finds the spans of the fold that are `of` a kind, of which there are some, and no
+    /// other.
+    async fn check_by_traceql(&self, expression: &str, of: impl Fn(&Span) -> bool) {
+        let expected: BTreeSet<(String, String)> = self.spans.iter().filter(|span| of(span)).map(ids).collect();
+        assert!(!expected.is_empty(), "the fold has none for {expression}");
+        let found = self.way.tempo.search(expression, expected.len()).await;
+        let one =
+            |found: &Found| found.spans.iter().map(|span| (found.id.clone(), span.clone())).collect::<Vec<_>>();
+        assert_eq!(found.iter().flat_map(one).collect::<BTreeSet<_>>(), expected, "{expression}");
+        println!("{expression}: {} spans", expected.len());
     }
 }
 
-fn names(spans: &[Value]) -> BTreeSet<String> {
-    spans.iter().map(|span| span["name"].as_str().expect("a name").to_owned()).collect()
+fn ids(span: &Span) -> (String, String) {
+    (span.trace_id.to_string(), span.span_id.to_string())
 }
 
-/// What the command prints about the events of a daemon, an event a line.
-fn events(daemon: &Daemon, args: &[&str]) -> Vec<Value> {
-    let output = daemon::watchpost(daemon.dir(), &[&["events", "query", "--json"], args].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+fn is_failed(span: &Span) -> bool {
+    matches!(span.status, Status::Error(_))
+}
+
+fn millis(span: &Span) -> i64 {
+    span.end.as_millis() - span.start.as_millis()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trace_of_a_session_is_found_by_id_and_by_traceql() {
-    let tempo = Tempo::start();
-    let dir = tempfile::tempdir().expect("a folder");
-    let daemon = Daemon::start(dir, &tempo.settings());
-    let url = format!("unix:{}", daemon.dir().join("api").display());
+    let way = Way::start("");
+    let url = format!("unix:{}/api", way.daemon.dir().display());
     let played =
-        daemon::watchpost(daemon.dir(), &["demo", "session", "--levels", "2", "--nodes", "4", "--url", &url]);
+        daemon::watchpost(way.daemon.dir(), &["demo", "session", "--levels", "2", "--nodes", "4", "--url", &url]);
     assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
-    let started = events(&daemon, &["--type", "session_started"]).remove(0);
-    let trace = started["trace"]["trace_id"].as_str().expect("a trace id").to_owned();
-    let nodes = events(&daemon, &["--type", "node_started", "--limit", "1000"]).len();
-    let spans = tempo.trace(&trace, nodes + 2).await;
-    let named = names(&spans);
-    assert!(named.iter().any(|name| name.starts_with("node")), "{named:?}");
-    let session = started["session"].as_str().expect("its id");
-    let found = tempo.search(&format!("{{ span.session.id = \"{session}\" }}")).await;
-    assert_eq!(found, [trace]);
+    let arrived = way.drain();
+    arrived.check_by_id().await;
+    let root = arrived.spans.iter().find(|span| span.role == Role::Session).expect("a root");
+    let attribute = |name: &str| root.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let Some(watchpost::otel::Value::Text(id)) = attribute("session.id") else { panic!("{root:?}") };
+    let of_session = format!("span.session.id = \"{id}\"");
+    let found = arrived.way.tempo.search(&format!("{{ {of_session} }}"), arrived.spans.len()).await;
+    let [found] = found.as_slice() else { panic!("one trace: {found:?}") };
+    assert_eq!((&found.id, &found.root), (&root.trace_id.to_string(), &root.name));
+    arrived.check_by_traceql(&format!("{{ {of_session} }}"), |_| true).await;
+    arrived.check_by_traceql(&format!("{{ {of_session} && status = error }}"), is_failed).await;
+    let longest = arrived.spans.iter().filter(|span| span.role == Role::Node).map(millis).max().expect("a node");
+    let long = format!("{{ {of_session} && duration >= {longest}ms }}");
+    arrived.check_by_traceql(&long, |span| millis(span) >= longest).await;
+    // By the parents: requests below a node, below the session's root.
+    let below =
+        format!("{{ name = \"{}\" }} >> {{ span.watchpost.node.id != nil }} >> {{ kind = client }}", root.name);
+    arrived.check_by_traceql(&below, |span| span.role == Role::Request).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_trace_of_a_project_s_start_is_found_by_traceql() {
-    let tempo = Tempo::start();
+async fn the_trace_of_a_project_s_start_is_found_by_id_and_by_traceql() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/start_and_end.2.jsonl");
     let recording = Recording::parse(&std::fs::read_to_string(path).expect(path)).expect(path);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -130,14 +138,41 @@ async fn the_trace_of_a_project_s_start_is_found_by_traceql() {
         async move { player.serve(listener, over).await.expect("a server") }
     });
     let supervisor = format!(
-        "process_compose: [{{name: main, url: 'http://{address}', poll_interval: 500ms, timeout: 400ms}}]\n{}",
-        tempo.settings()
+        "process_compose: [{{name: main, url: 'http://{address}', poll_interval: 500ms, timeout: 400ms}}]\n"
     );
-    let _daemon = Daemon::start(tempfile::tempdir().expect("a folder"), &supervisor);
+    let way = Way::start(&supervisor);
     tokio::time::timeout(Duration::from_secs(60), player.ended()).await.expect("it ends");
-    let found = tempo.search("{ name = \"startup\" }").await;
-    let named = names(&tempo.trace(&found[0], 2).await);
-    assert!(named.contains("startup") && named.contains("launch"), "{named:?}");
+    let arrived = way.drain();
+    arrived.check_by_id().await;
+    arrived.check_by_traceql("{ name = \"startup\" }", |span| span.role == Role::Startup).await;
+    let below = |name: &str| format!("{{ name = \"startup\" }} > {{ name = \"{name}\" }}");
+    arrived.check_by_traceql(&below("launch"), |span| span.role == Role::StartupProcess).await;
+    arrived.check_by_traceql(&below("waiting"), |span| span.role == Role::StartupWait).await;
     over.cancel();
     serving.await.expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_session_is_found_by_its_first_span_and_the_nodes_that_have_ended() {
+    let way = Way::start("");
+    let told = way.daemon.post("", r#"{"metadata":{"command":"build"}}"#).await.expect("a session");
+    let id = told["id"].as_str().expect("an id");
+    way.tell(id, r#"{"type":"node_generation_started","data":{"node_id":"a"}}"#).await;
+    way.tell(id, r#"{"type":"node_generation_completed","data":{"node_id":"a"}}"#).await;
+    way.tell(id, r#"{"type":"node_generation_started","data":{"node_id":"b"}}"#).await;
+    let first = format!("{{ name = \"session started\" && span.session.id = \"{id}\" }}");
+    let found = way.tempo.search(&first, 1).await;
+    let [live] = found.as_slice() else { panic!("one trace: {found:?}") };
+    let spans = way.tempo.trace(&live.id, 2).await;
+    let text = |span: &Value, name: &str| span["attributes"][name].as_str().map(str::to_owned);
+    let nodes: Vec<_> = spans.iter().filter_map(|span| text(span, "watchpost.node.id")).collect();
+    assert_eq!((spans.len(), nodes), (2, vec!["a".to_owned()]), "{spans:#?}");
+    assert!(way.daemon.post(&format!("/{id}/end"), r#"{"status":"completed"}"#).await.is_some());
+    let arrived = way.drain();
+    // The root, and the node that was still open.
+    assert_eq!(arrived.spans.len(), 4);
+    arrived.check_by_id().await;
+    let root = format!("{{ name = \"session build\" && span.session.id = \"{id}\" }}");
+    arrived.check_by_traceql(&root, |span| span.role == Role::Session).await;
+    assert_eq!(arrived.way.tempo.search(&root, 1).await[0].root, "session build");
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use super::otlp_json::records;
 use super::port::free_port;
 use super::started::{Started, answers_ok, paths};
 
@@ -111,21 +112,10 @@ impl Collector {
         self.written("spans.jsonl", ["resourceSpans", "scopeSpans", "spans"])
     }
 
-    fn written(&self, file: &str, [resources, scopes, records]: [&str; 3]) -> Vec<Value> {
+    fn written(&self, file: &str, [resources, scopes, kind]: [&str; 3]) -> Vec<Value> {
         let text = std::fs::read_to_string(self.dir().join(file)).unwrap_or_default();
-        let mut all = Vec::new();
-        for request in text.lines().filter_map(|line| whole(line, resources)) {
-            for resource in list(&request, resources) {
-                let of = plain(&resource["resource"]["attributes"]);
-                for record in list(resource, scopes).iter().flat_map(|scope| list(scope, records)) {
-                    let mut record = record.clone();
-                    record["attributes"] = plain(&record["attributes"]);
-                    record["resource"] = of.clone();
-                    all.push(record);
-                }
-            }
-        }
-        all
+        let requests = text.lines().filter_map(|line| whole(line, resources));
+        requests.flat_map(|request| records(&request, [resources, scopes, kind])).collect()
     }
 
     fn configuration(&self) -> String {
@@ -165,26 +155,6 @@ impl Collector {
 fn whole(line: &str, begins: &str) -> Option<Value> {
     let begin = line.rfind(&format!("{{\"{begins}\":"))?;
     serde_json::from_str(line).or_else(|_| serde_json::from_str(&line[begin..])).ok()
-}
-
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value[name].as_array().map_or(&[], Vec::as_slice)
-}
-
-/// OTLP's list of attributes as an object; integers, which it writes as text, are numbers.
-fn plain(attributes: &Value) -> Value {
-    let one = |attribute: &Value| Some((attribute["key"].as_str()?.to_owned(), plain_value(&attribute["value"])));
-    Value::Object(attributes.as_array().into_iter().flatten().filter_map(one).collect::<Map<_, _>>())
-}
-
-fn plain_value(value: &Value) -> Value {
-    let Some((kind, value)) = value.as_object().and_then(|value| value.iter().next()) else { return Value::Null };
-    match kind.as_str() {
-        "intValue" => value.as_str().and_then(|text| text.parse::<i64>().ok()).map_or(Value::Null, Value::from),
-        "arrayValue" => list(value, "values").iter().map(plain_value).collect(),
-        "kvlistValue" => plain(&value["values"]),
-        _ => value.clone(),
-    }
 }
 
 /// The binary: `WATCHPOST_COLLECTOR`, else what the script builds.

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 use watchpost::config;
 
@@ -50,6 +51,15 @@ impl Daemon {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What the API answers to a post below `/api/sessions`, if it takes it.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Option<Value> {
+        let client = reqwest::Client::builder().unix_socket(self.dir().join("api")).build().expect("a client");
+        let request = client.post(format!("http://localhost/api/sessions{path}")).body(body.to_owned());
+        let answer = request.header("content-type", "application/json").send().await.expect("an answer");
+        answer.status().is_success().then_some(())?;
+        Some(answer.json().await.expect("JSON"))
     }
 
     /// Sends it a signal.

@@ -63,8 +63,8 @@ impl Standard {
         self.run(&["demo", "session", "--seed", &seed.to_string(), "--url", &self.url()], 0).await;
         self.run(&["sessions", "run", "--", "false"], 1).await;
         let over = self.begin("over").await;
-        assert!(self.post(&format!("/{over}/end"), r#"{"status":"completed"}"#).await.is_some());
-        let late = self.post(&format!("/{over}/events"), r#"{"type":"scan_started","data":{}}"#).await;
+        assert!(self.daemon.post(&format!("/{over}/end"), r#"{"status":"completed"}"#).await.is_some());
+        let late = self.daemon.post(&format!("/{over}/events"), r#"{"type":"scan_started","data":{}}"#).await;
         assert_eq!(late, None, "it has ended");
         self.begin("left").await;
     }
@@ -88,18 +88,8 @@ impl Standard {
     /// Begins a session of a service; answers its id.
     async fn begin(&self, service: &str) -> String {
         let start = format!(r#"{{"metadata":{{"command":"{service}","service":"{service}"}}}}"#);
-        let told = self.post("", &start).await.expect("a session");
+        let told = self.daemon.post("", &start).await.expect("a session");
         told["id"].as_str().expect("an id").to_owned()
-    }
-
-    /// What the API answers to a post below `/api/sessions`, if it takes it.
-    async fn post(&self, path: &str, body: &str) -> Option<Value> {
-        let client =
-            reqwest::Client::builder().unix_socket(self.daemon.dir().join("api")).build().expect("a client");
-        let request = client.post(format!("http://localhost/api/sessions{path}")).body(body.to_owned());
-        let answer = request.header("content-type", "application/json").send().await.expect("an answer");
-        answer.status().is_success().then_some(())?;
-        Some(answer.json().await.expect("JSON"))
     }
 
     fn url(&self) -> String {

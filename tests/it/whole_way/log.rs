@@ -4,11 +4,10 @@ use std::path::Path;
 
 use watchpost::event::{Logged, Timestamp};
 use watchpost::otel::metrics::{MAX_REQUEST, Metrics};
-use watchpost::otel::{Context, Span, Tracker};
-use watchpost::store::{Limit, Store};
+use watchpost::otel::{Context, Span};
 
 use super::super::otlp_metrics::series::{Series, of_requests};
-use super::super::support::daemon;
+use super::super::support::told::told;
 
 /// What ought to arrive.
 pub(super) struct Folded {
@@ -27,19 +26,12 @@ impl Folded {
 
 /// Reads the store in a folder, and folds it as the sinks do.
 pub(super) fn folded(dir: &Path) -> Folded {
-    let store = Store::open(&daemon::store(dir)).expect("no daemon holds it");
-    let (mut tracker, mut metrics) = (Tracker::default(), Metrics::new(2000));
+    let mut metrics = Metrics::new(2000);
     let (mut events, mut spans) = (Vec::new(), Vec::new());
-    let mut offset = store.range().start;
-    while offset < store.range().end {
-        let page = store.log(offset, Limit::events(1000)).expect("readable");
-        for logged in page {
-            let told = tracker.apply(&logged.event);
-            metrics.apply(&logged.event, &told);
-            offset = logged.offset + 1;
-            spans.extend(told.spans);
-            events.push((logged, told.context));
-        }
+    for (logged, told) in told(dir) {
+        metrics.apply(&logged.event, &told);
+        spans.extend(told.spans);
+        events.push((logged, told.context));
     }
     Folded { events, spans, metrics }
 }
