@@ -8,6 +8,9 @@
 #[path = "../tests/it/support/collector.rs"]
 #[allow(dead_code, reason = "the benchmark uses a part of it")]
 mod collector;
+#[path = "../tests/it/support/otlp_json.rs"]
+#[allow(dead_code, reason = "the benchmark uses a part of it")]
+mod otlp_json;
 #[path = "../tests/it/support/port.rs"]
 mod port;
 #[path = "../tests/it/support/started.rs"]
