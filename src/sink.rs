@@ -94,7 +94,7 @@ pub trait Sink: Send + 'static {
     /// where to go on. That is `at`, or before it where the destination has lost what it had confirmed.
     fn resume(&mut self, at: &Cursor) -> impl Future<Output = Result<Cursor, Error>> + Send;
 
-    /// Delivers events in order. `batch` has 1 to 8,192 events, at most 8 MiB, all of them wanted.
+    /// Delivers events in order. `batch` has 1 to 4,096 events, at most 8 MiB, all of them wanted.
     fn send(&mut self, batch: &[Logged]) -> impl Future<Output = Sent> + Send;
 
     /// Sends dead letters again, 1 to 32 of them; their events may be older than the cursor.

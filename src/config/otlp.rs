@@ -96,7 +96,7 @@ impl Default for Otlp {
             logs: exporter(),
             spans: exporter(),
             metrics: exporter(),
-            batch_records: 2048,
+            batch_records: 1024,
             batch_bytes: 1 << 20,
             window: 4,
             metrics_interval: Duration::from_secs(10),

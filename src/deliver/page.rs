@@ -6,7 +6,7 @@ use crate::event::{Logged, Offset};
 use crate::store::{self, Limit, Store};
 
 /// The most events in a page.
-pub(super) const MAX_EVENTS: usize = 8192;
+pub(super) const MAX_EVENTS: usize = 4096;
 
 /// A piece of the log.
 #[derive(Debug, Default)]

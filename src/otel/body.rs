@@ -37,6 +37,10 @@ fn unknown(what: &str, data: &str) -> String {
 /// With every control character written out, so that no name can drive a terminal, nor turn the order of what
 /// stands beside it.
 pub fn printable(text: &str) -> String {
+    // Nearly every text is like that.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let turns =

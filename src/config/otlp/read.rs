@@ -69,7 +69,7 @@ pub(in crate::config) fn otlp(
         logs,
         spans,
         metrics,
-        batch_records: section.read("batch_records", value::count::<1, 8192>, 2048, told) as usize,
+        batch_records: section.read("batch_records", value::count::<1, 4096>, 1024, told) as usize,
         batch_bytes: section.read("batch_bytes", value::size, default.batch_bytes, told),
         window: section.read("window", value::count::<1, 64>, 4, told) as usize,
         metrics_interval: section
@@ -278,7 +278,7 @@ pub(in crate::config) fn elasticsearch(
         auth: elasticsearch_auth(section, environment, told),
         ca_file: section.optional("ca_file", value::path, told),
         deliver: section.read("deliver", value::flag, default.deliver, told),
-        batch_documents: section.read("batch_documents", value::count::<1, 8192>, 1000, told) as usize,
+        batch_documents: section.read("batch_documents", value::count::<1, 4096>, 1000, told) as usize,
         batch_bytes: section.read("batch_bytes", value::size, default.batch_bytes, told),
         window: section.read("window", value::count::<1, 16>, 2, told) as usize,
         timeout: section.read("timeout", value::duration, default.timeout, told),
