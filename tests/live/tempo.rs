@@ -38,8 +38,9 @@ impl Way {
         Self { daemon, tempo, _collector: collector }
     }
 
-    /// Ends the daemon, which delivers what is left; answers its fold's spans, and the Tempo that has them.
-    fn drain(mut self) -> Arrived {
+    /// Ends the daemon once it has delivered everything; answers its fold's spans, and the Tempo that has them.
+    async fn drain(mut self) -> Arrived {
+        self.daemon.caught_up().await;
         self.daemon.signal(Signal::TERM);
         let status = self.daemon.wait();
         assert!(status.success(), "{status}");
@@ -106,7 +107,7 @@ async fn the_trace_of_a_session_is_found_by_id_and_by_traceql() {
     let played =
         daemon::watchpost(way.daemon.dir(), &["demo", "session", "--levels", "2", "--nodes", "4", "--url", &url]);
     assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
-    let arrived = way.drain();
+    let arrived = way.drain().await;
     arrived.check_by_id().await;
     let root = arrived.spans.iter().find(|span| span.role == Role::Session).expect("a root");
     let attribute = |name: &str| root.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value);
@@ -142,7 +143,7 @@ async fn the_trace_of_a_project_s_start_is_found_by_id_and_by_traceql() {
     );
     let way = Way::start(&supervisor);
     tokio::time::timeout(Duration::from_secs(60), player.ended()).await.expect("it ends");
-    let arrived = way.drain();
+    let arrived = way.drain().await;
     arrived.check_by_id().await;
     arrived.check_by_traceql("{ name = \"startup\" }", |span| span.role == Role::Startup).await;
     let below = |name: &str| format!("{{ name = \"startup\" }} > {{ name = \"{name}\" }}");
@@ -168,7 +169,7 @@ async fn a_live_session_is_found_by_its_first_span_and_the_nodes_that_have_ended
     let nodes: Vec<_> = spans.iter().filter_map(|span| text(span, "watchpost.node.id")).collect();
     assert_eq!((spans.len(), nodes), (2, vec!["a".to_owned()]), "{spans:#?}");
     assert!(way.daemon.post(&format!("/{id}/end"), r#"{"status":"completed"}"#).await.is_some());
-    let arrived = way.drain();
+    let arrived = way.drain().await;
     // The root, and the node that was still open.
     assert_eq!(arrived.spans.len(), 4);
     arrived.check_by_id().await;
