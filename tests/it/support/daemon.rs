@@ -11,8 +11,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 use watchpost::config;
 
-use super::wait::until;
-
 /// A daemon in a folder of its own; killed when it is dropped.
 pub(crate) struct Daemon {
     child: Child,
@@ -62,20 +60,6 @@ impl Daemon {
         let answer = request.header("content-type", "application/json").send().await.expect("an answer");
         answer.status().is_success().then_some(())?;
         Some(answer.json().await.expect("JSON"))
-    }
-
-    /// Waits until every sink has delivered all that is in the log: a daemon that is told to end finishes the calls
-    /// that it is in, no more.
-    pub(crate) async fn caught_up(&self) {
-        let lag = |line: &str| serde_json::from_str::<Value>(line).ok()?["lag_events"].as_u64();
-        until("every sink to have caught up", async || {
-            let mut command = beside(self.dir(), &["sinks", "--json"]);
-            let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").ok()?;
-            let lines = String::from_utf8(output.stdout).ok()?;
-            let lags: Vec<Option<u64>> = lines.lines().map(lag).collect();
-            (!lags.is_empty() && lags.iter().all(|lag| *lag == Some(0))).then_some(())
-        })
-        .await;
     }
 
     /// Sends it a signal.
