@@ -18,6 +18,7 @@ use crate::support::collector::{Backends, Collector};
 use crate::support::daemon::{self, Daemon};
 use crate::support::span_lines::{read, written};
 use crate::support::told::told;
+use crate::support::wait::until;
 
 use server::{Found, Tempo};
 
@@ -38,13 +39,27 @@ impl Way {
         Self { daemon, tempo, _collector: collector }
     }
 
-    /// Ends the daemon, which delivers what is left; answers its fold's spans, and the Tempo that has them.
-    fn drain(mut self) -> Arrived {
+    /// Ends the daemon once it has delivered everything; answers its fold's spans, and the Tempo that has them.
+    async fn drain(mut self) -> Arrived {
+        self.caught_up().await;
         self.daemon.signal(Signal::TERM);
         let status = self.daemon.wait();
         assert!(status.success(), "{status}");
         let spans = told(self.daemon.dir()).into_iter().flat_map(|(_, told)| told.spans).collect();
         Arrived { spans, way: self }
+    }
+
+    /// Waits until every sink has delivered all that is in the log: a daemon that is told to end finishes the calls
+    /// that it is in, no more.
+    async fn caught_up(&self) {
+        let lag = |line: &str| serde_json::from_str::<Value>(line).ok()?["lag_events"].as_u64();
+        until("every sink to have caught up", async || {
+            let output = daemon::watchpost(self.daemon.dir(), &["sinks", "--json"]);
+            let lines = String::from_utf8(output.stdout).ok()?;
+            let lags: Vec<Option<u64>> = lines.lines().map(lag).collect();
+            (!lags.is_empty() && lags.iter().all(|lag| *lag == Some(0))).then_some(())
+        })
+        .await;
     }
 
     /// Sends an event of a session.
@@ -106,7 +121,7 @@ async fn the_trace_of_a_session_is_found_by_id_and_by_traceql() {
     let played =
         daemon::watchpost(way.daemon.dir(), &["demo", "session", "--levels", "2", "--nodes", "4", "--url", &url]);
     assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
-    let arrived = way.drain();
+    let arrived = way.drain().await;
     arrived.check_by_id().await;
     let root = arrived.spans.iter().find(|span| span.role == Role::Session).expect("a root");
     let attribute = |name: &str| root.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value);
@@ -142,7 +157,7 @@ async fn the_trace_of_a_project_s_start_is_found_by_id_and_by_traceql() {
     );
     let way = Way::start(&supervisor);
     tokio::time::timeout(Duration::from_secs(60), player.ended()).await.expect("it ends");
-    let arrived = way.drain();
+    let arrived = way.drain().await;
     arrived.check_by_id().await;
     arrived.check_by_traceql("{ name = \"startup\" }", |span| span.role == Role::Startup).await;
     let below = |name: &str| format!("{{ name = \"startup\" }} > {{ name = \"{name}\" }}");
@@ -168,7 +183,7 @@ async fn a_live_session_is_found_by_its_first_span_and_the_nodes_that_have_ended
     let nodes: Vec<_> = spans.iter().filter_map(|span| text(span, "watchpost.node.id")).collect();
     assert_eq!((spans.len(), nodes), (2, vec!["a".to_owned()]), "{spans:#?}");
     assert!(way.daemon.post(&format!("/{id}/end"), r#"{"status":"completed"}"#).await.is_some());
-    let arrived = way.drain();
+    let arrived = way.drain().await;
     // The root, and the node that was still open.
     assert_eq!(arrived.spans.len(), 4);
     arrived.check_by_id().await;
