@@ -19,6 +19,7 @@ mod support {
     pub(crate) mod collector;
     pub(crate) mod daemon;
     pub(crate) mod http;
+    pub(crate) mod lag;
     pub(crate) mod log;
     pub(crate) mod otlp_json;
     pub(crate) mod port;

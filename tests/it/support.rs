@@ -13,6 +13,7 @@ pub(crate) mod fake;
 pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod jwt;
+pub(crate) mod lag;
 pub(crate) mod log;
 pub(crate) mod nats;
 pub(crate) mod otlp;

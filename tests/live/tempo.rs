@@ -16,6 +16,7 @@ use watchpost::otel::span::{Role, Status};
 
 use crate::support::collector::{Backends, Collector};
 use crate::support::daemon::{self, Daemon};
+use crate::support::lag;
 use crate::support::span_lines::{read, written};
 use crate::support::told::told;
 use crate::support::wait::until;
@@ -41,25 +42,12 @@ impl Way {
 
     /// Ends the daemon once it has delivered everything; answers its fold's spans, and the Tempo that has them.
     async fn drain(mut self) -> Arrived {
-        self.caught_up().await;
+        lag::behind(self.daemon.dir(), &[]).await;
         self.daemon.signal(Signal::TERM);
         let status = self.daemon.wait();
         assert!(status.success(), "{status}");
         let spans = told(self.daemon.dir()).into_iter().flat_map(|(_, told)| told.spans).collect();
         Arrived { spans, way: self }
-    }
-
-    /// Waits until every sink has delivered all that is in the log: a daemon that is told to end finishes the calls
-    /// that it is in, no more.
-    async fn caught_up(&self) {
-        let lag = |line: &str| serde_json::from_str::<Value>(line).ok()?["lag_events"].as_u64();
-        until("every sink to have caught up", async || {
-            let output = daemon::watchpost(self.daemon.dir(), &["sinks", "--json"]);
-            let lines = String::from_utf8(output.stdout).ok()?;
-            let lags: Vec<Option<u64>> = lines.lines().map(lag).collect();
-            (!lags.is_empty() && lags.iter().all(|lag| *lag == Some(0))).then_some(())
-        })
-        .await;
     }
 
     /// Sends an event of a session.

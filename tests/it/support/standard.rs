@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use watchpost::demo::Player;
 
 use super::daemon::{Daemon, beside};
+use super::lag::behind;
 use super::wait::until;
 use crate::it::recordings::read;
 
@@ -105,8 +106,9 @@ impl Standard {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    /// Ends the daemon as an administrator would: what is committed is delivered before. Answers its folder.
+    /// Ends the daemon as an administrator would, once all is delivered. Answers its folder.
     pub(crate) async fn drain(mut self) -> TempDir {
+        behind(self.daemon.dir(), &[]).await;
         self.daemon.signal(Signal::TERM);
         let wait = move || (self.daemon.wait(), self.daemon.take_dir());
         let (status, dir) = tokio::task::spawn_blocking(wait).await.expect("no panic");

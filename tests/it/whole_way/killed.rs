@@ -1,14 +1,12 @@
 //! A daemon that is killed, and started again in the same folder.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use rustix::process::Signal;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use super::super::support::daemon::{Daemon, beside, command};
-use super::super::support::wait::until;
+use super::super::support::lag;
 
 /// The daemon; `more` stands in its configuration.
 pub(super) struct Killed {
@@ -74,20 +72,6 @@ impl Killed {
 
     /// Waits until exactly these sinks are behind, and the others have everything.
     pub(super) async fn behind(&self, sinks: &[&str]) {
-        let as_told = async || {
-            let lags = self.lags().await?;
-            let right = |(sink, lag): (&String, &u64)| (*lag > 0) == sinks.contains(&sink.as_str());
-            lags.iter().all(right).then_some(())
-        };
-        until(&format!("only {sinks:?} to be behind"), as_told).await;
-    }
-
-    async fn lags(&self) -> Option<BTreeMap<String, u64>> {
-        let lines = self.run(&["sinks", "--json"]).await.ok()?;
-        let one = |line: &str| {
-            let status: Value = serde_json::from_str(line).ok()?;
-            Some((status["sink"].as_str()?.to_owned(), status["lag_events"].as_u64()?))
-        };
-        lines.lines().map(one).collect()
+        lag::behind(self.dir(), sinks).await;
     }
 }
