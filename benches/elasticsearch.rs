@@ -10,6 +10,9 @@
 mod elasticsearch;
 #[path = "../tests/it/support/port.rs"]
 mod port;
+#[path = "../tests/it/support/started.rs"]
+#[allow(dead_code, reason = "the benchmark uses a part of it")]
+mod started;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Gid, Uid, chown};
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use watchpost::config;
 
 use super::port::free_port;
+use super::started::held;
 
 /// Whom it runs as where the tests are root, as it refuses to be root: nobody.
 const NOBODY: u32 = 65_534;
@@ -111,7 +112,7 @@ impl Server {
     /// Starts it on the ports that it had; answers once it is healthy.
     pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        self.child = Some(spawn(self.command()));
+        self.child = Some(held(self.command()));
         let deadline = Instant::now() + Duration::from_secs(120);
         while !self.is_healthy() {
             let ended = self.child.as_mut().expect("just started").try_wait().expect("its state");
@@ -213,20 +214,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Starts a child that the system kills when this process ends, however it ends. That hangs on the thread that
-/// started it, so it is one that waits for ever.
-fn spawn(mut command: Command) -> Child {
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        let child = command.spawn().expect("setpriv starts: apt-get install util-linux");
-        tell.send(child).expect("someone waits for it");
-        loop {
-            std::thread::park();
-        }
-    });
-    told.recv().expect("a child")
 }
 
 /// Takes away the folders of processes that have ended: nothing drops a shared server.

@@ -82,8 +82,7 @@ pub(crate) fn answers_ok(port: u16, path: &str) -> bool {
     ask().is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"))
 }
 
-/// Starts a child that the system kills when this process ends, however it ends. That hangs on the thread that
-/// started it, so it is one that waits for ever.
+/// Starts a child that the system kills when this process ends, however it ends.
 fn spawn(command: Command, log: &Path) -> Child {
     let log = std::fs::File::create(log).expect("a file");
     let mut wrapped = Command::new("setpriv");
@@ -92,9 +91,14 @@ fn spawn(command: Command, log: &Path) -> Child {
         wrapped.env(name, value.expect("a value"));
     }
     wrapped.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
+    held(wrapped)
+}
+
+/// Starts a child on a thread that waits for ever: its death signal hangs on the thread that started it.
+pub(crate) fn held(mut command: Command) -> Child {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        let child = wrapped.spawn().expect("setpriv starts: apt-get install util-linux");
+        let child = command.spawn().expect("setpriv starts: apt-get install util-linux");
         tell.send(child).expect("someone waits for it");
         loop {
             std::thread::park();
