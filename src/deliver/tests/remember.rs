@@ -192,6 +192,23 @@ async fn while_something_is_not_settled_nothing_is_saved() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_while_something_is_not_settled_saves_nothing() {
+    let mut world = World::with(3);
+    let running = world.run();
+    running.drained().await;
+    world.sink.count().fails = std::iter::once(4).chain(std::iter::repeat_n(0, 50)).collect();
+    world.bench.append_wanted(10);
+    running.until("it waits", |status| status.state == State::Waiting && status.offset == 7).await;
+    running.shutdown.cancel();
+    running.task.await.expect("it ends");
+    let sent = world.sink.sent();
+    world.sink = Counting::default();
+    world.sink.count().sent = sent;
+    world.run().drained().await;
+    assert_eq!(world.sink.sent(), numbered(0..13), "the rest has the numbers that it had");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_changed_is_saved_soon_also_when_nothing_comes_any_more() {
     let mut world = World::with(3);
     let running = world.run();
