@@ -56,7 +56,7 @@ impl Documents {
         let mut body = json!({"query": {"bool": {"filter": [query, ours]}}});
         let more = more.as_object().expect("an object").clone();
         body.as_object_mut().expect("an object").extend(more);
-        self.server.done("POST", "/logs-watchpost.otel-*/_search?allow_no_indices=true", Some(body)).await
+        self.server.search("logs-watchpost.otel-*", body).await
     }
 
     async fn count(&self) -> u64 {

@@ -88,11 +88,25 @@ impl Server {
         answer
     }
 
+    /// What a search finds; waits while an index that is just being made has no shard to ask yet.
+    pub(crate) async fn search(&self, streams: &str, query: Value) -> Value {
+        let path = format!("/{streams}/_search?allow_no_indices=true");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (status, answer) = self.ask("POST", &path, Some(query.clone())).await;
+            if status < 300 {
+                return answer;
+            }
+            assert!(status == 503 && Instant::now() < deadline, "{path}: {status} {answer}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Every document of these data streams, by its id, with the id of each; at most 10,000.
     pub(crate) async fn documents(&self, streams: &str) -> Vec<(String, Value)> {
         self.done("POST", &format!("/{streams}/_refresh?allow_no_indices=true"), None).await;
         let query = json!({"size": 10_000, "sort": ["_doc"]});
-        let found = self.done("POST", &format!("/{streams}/_search?allow_no_indices=true"), Some(query)).await;
+        let found = self.search(streams, query).await;
         let hits = found["hits"]["hits"].as_array().expect("hits").clone();
         let one = |hit: Value| (hit["_id"].as_str().expect("an id").to_owned(), hit["_source"].clone());
         let mut documents: Vec<_> = hits.into_iter().map(one).collect();
