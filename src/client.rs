@@ -6,6 +6,7 @@ pub mod sessions;
 mod sse;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode, header};
@@ -170,7 +171,7 @@ impl Client {
         }
         let place: Place = serde_json::from_str(row).map_err(|error| self.malformed(error))?;
         let event = Event::from_published(row).map_err(|error| self.malformed(error))?;
-        Ok(Row { logged: Logged { offset: place.offset, event }, json: row.to_owned() })
+        Ok(Row { logged: Logged { offset: place.offset, event: Arc::new(event) }, json: row.to_owned() })
     }
 
     fn malformed(&self, error: impl std::fmt::Display) -> Error {

@@ -335,7 +335,7 @@ impl<S: Sink> Delivery<S> {
             kind: dead_letter::Kind::Delivery,
             sink: Some(self.name.to_string()),
             offset: Some(offset),
-            event,
+            event: Arc::unwrap_or_clone(event),
             reason: refused.reason.clone(),
             sent: refused.sent.clone(),
             time: Timestamp::now(),

@@ -83,13 +83,13 @@ fn is_zero(hops: &u8) -> bool {
     *hops == 0
 }
 
-/// An event with its place in the store-wide log.
+/// An event with its place in the store-wide log; cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logged {
     /// Its place.
     pub offset: Offset,
-    /// The event.
-    pub event: Event,
+    /// The event, which all who read it at the end of the log have in common.
+    pub event: Arc<Event>,
 }
 
 /// Who and what an event comes from.

@@ -1,9 +1,11 @@
 //! Reading the log ahead: while one page is sent, the next one is read.
 
+use std::sync::Arc;
+
 use tokio::task::JoinHandle;
 
 use crate::event::{Logged, Offset};
-use crate::store::{self, Limit, Store};
+use crate::store::{self, Limit, LogReader, Store};
 
 /// The most events in a page.
 pub(super) const MAX_EVENTS: usize = 4096;
@@ -20,12 +22,13 @@ pub(super) struct Page {
 /// Reads page after page.
 pub(super) struct Pages {
     store: Store,
+    log: Arc<LogReader>,
     ahead: Option<(Offset, JoinHandle<Result<Page, store::Error>>)>,
 }
 
 impl Pages {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, ahead: None }
+        Self { log: Arc::new(store.log_reader()), store, ahead: None }
     }
 
     /// The page at an offset; its end is that offset when there is nothing more yet.
@@ -33,26 +36,27 @@ impl Pages {
         match self.ahead.take() {
             Some((offset, reading)) if offset == from => match reading.await {
                 Ok(page) => page,
-                Err(_) => read(&self.store, from),
+                Err(_) => read(&self.store, &self.log, from),
             },
-            _ => read(&self.store, from),
+            _ => read(&self.store, &self.log, from),
         }
     }
 
     /// Begins to read the page at an offset, if there is one.
     pub(super) fn read_ahead(&mut self, from: Offset) {
         let reading_already = self.ahead.as_ref().is_some_and(|(offset, _)| *offset == from);
-        if !reading_already && self.store.range().end > from {
-            let store = self.store.clone();
-            self.ahead = Some((from, tokio::task::spawn_blocking(move || read(&store, from))));
+        // At the end of the log a page is the larger the later it is read.
+        if !reading_already && self.store.range().end > from && !self.log.is_near(from) {
+            let (store, log) = (self.store.clone(), Arc::clone(&self.log));
+            self.ahead = Some((from, tokio::task::spawn_blocking(move || read(&store, &log, from))));
         }
     }
 }
 
-fn read(store: &Store, from: Offset) -> Result<Page, store::Error> {
+fn read(store: &Store, log: &LogReader, from: Offset) -> Result<Page, store::Error> {
     // The end first: what is missing below it was trimmed, and is not to come any more.
     let end = store.range().end.max(from);
-    let events = store.log(from, Limit::events(MAX_EVENTS))?;
+    let events = log.log(from, Limit::events(MAX_EVENTS))?;
     let end = events.last().map_or(end, |last| last.offset + 1);
     Ok(Page { events, end })
 }

@@ -36,7 +36,7 @@ impl<S: Sink> Delivery<S> {
 
     async fn redeliver_some(&mut self, letters: &[DeadLetter]) -> Result<(), Stuck> {
         let again = |letter: &DeadLetter| Again {
-            logged: Logged { offset: letter.offset.unwrap_or_default(), event: letter.event.clone() },
+            logged: Logged { offset: letter.offset.unwrap_or_default(), event: letter.event.clone().into() },
             sent: letter.sent.clone(),
         };
         let batch: Vec<Again> = letters.iter().map(again).collect();

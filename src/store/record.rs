@@ -4,6 +4,7 @@
 //! form; a record's first byte is the version of its layout.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -82,7 +83,7 @@ impl<'a> Packed<'a> {
             hops: self.hops,
             data: Data::parse(self.data.to_owned()).map_err(corrupt)?,
         };
-        Ok(Logged { offset: self.offset, event })
+        Ok(Logged { offset: self.offset, event: Arc::new(event) })
     }
 }
 

@@ -10,6 +10,7 @@ use super::dir::Dir;
 use super::engine::{Engine, Fault, Tree};
 use super::index::{self, Zone};
 use super::memory::Disk;
+use super::recent::Recent;
 use super::sled::Sled;
 use super::{Error, Health, Store, key, read};
 use crate::config;
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) settings: config::Store,
     pub(super) durable: watch::Sender<Offset>,
     first: AtomicU64,
+    pub(super) recent: Recent,
     zones: RwLock<Vec<Zone>>,
     indexed: AtomicU64,
     pub(super) ids: AtomicU64,
@@ -89,6 +91,7 @@ impl Store {
             settings,
             durable: watch::Sender::new(0),
             first: AtomicU64::new(0),
+            recent: Recent::default(),
             zones: RwLock::default(),
             indexed: AtomicU64::new(0),
             ids: AtomicU64::new(0),
@@ -140,6 +143,7 @@ impl Shared {
         *self.zones.write().unwrap_or_else(PoisonError::into_inner) = index::zones(&*engine)?;
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = Some(engine);
         self.written.store(0, Ordering::Relaxed);
+        self.recent.clear();
         self.durable.send_replace(end);
         Ok(())
     }
@@ -213,7 +217,9 @@ impl Shared {
         self.first.load(Ordering::Acquire)
     }
 
+    /// Events were taken away, up to this offset or in between.
     pub(super) fn set_first(&self, first: Offset) {
+        self.recent.clear();
         self.first.store(first, Ordering::Release);
     }
 

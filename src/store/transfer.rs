@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
@@ -119,7 +120,8 @@ impl Store {
                 read::visit_span(&*engine, &span, |seq, packed| {
                     if packed.offset < end {
                         let Logged { offset, event } = packed.unpack(&span.session, seq)?;
-                        take(Line::Event { offset, sent_id: packed.sent_id, event: Box::new(event) })?;
+                        let event = Box::new(Arc::unwrap_or_clone(event));
+                        take(Line::Event { offset, sent_id: packed.sent_id, event })?;
                     }
                     Ok(true)
                 })?;

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use super::trimmed::Trimmed;
 use super::{Error, Health, Limit, MAX_BATCH_EVENTS, Receipt, Refused, Status, Store, Submission, read, side};
 use crate::event::session::kind::INGEST_FAILED;
-use crate::event::{Class, Draft, Event, Invalid, Offset, StreamId, Timestamp};
+use crate::event::{Class, Draft, Event, Invalid, Logged, Offset, StreamId, Timestamp};
 
 /// So many streams' heads are kept in memory; the others are read again when they are written to.
 const MAX_HEADS: usize = 16_384;
@@ -181,7 +181,9 @@ impl Writer {
         self.next = end;
         self.shared.ids.store(self.ids.total(), Ordering::Relaxed);
         self.shared.count_live(&ops);
-        Ok(batch.receipts(&offsets))
+        let outcomes = batch.receipts(&offsets);
+        self.shared.recent.push(|| batch.logged(&offsets));
+        Ok(outcomes)
     }
 
     /// Adds a submission to the batch; on refusal the batch is as it was.
@@ -492,7 +494,8 @@ impl Why {
 }
 
 impl Batch {
-    fn receipts(self, offsets: &[Offset]) -> Vec<Outcome> {
+    fn receipts(&mut self, offsets: &[Offset]) -> Vec<Outcome> {
+        let answers = std::mem::take(&mut self.answers);
         let receipt = |place: usize, duplicate| {
             let event = &self.events[place].0;
             Receipt { id: event.id, offset: offsets[place], seq: event.seq, duplicate }
@@ -502,6 +505,15 @@ impl Batch {
             Answer::Repeats(place) => receipt(place, true),
             Answer::Stored(receipt) => receipt,
         };
-        self.answers.into_iter().map(|answers| Ok(answers?.into_iter().map(answer).collect())).collect()
+        answers.into_iter().map(|answers| Ok(answers?.into_iter().map(answer).collect())).collect()
+    }
+
+    /// Its events in the order of the log.
+    fn logged(self, offsets: &[Offset]) -> Vec<Logged> {
+        let placed = self.events.into_iter().zip(offsets);
+        let mut logged: Vec<Logged> =
+            placed.map(|((event, _), offset)| Logged { offset: *offset, event: Arc::new(event) }).collect();
+        logged.sort_unstable_by_key(|logged| logged.offset);
+        logged
     }
 }

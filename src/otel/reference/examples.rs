@@ -48,7 +48,7 @@ pub(in crate::otel) fn events() -> Result<Vec<Logged>, Invalid> {
     let observer = r#"{"rule":"restarts"}"#.to_owned();
     let subject = "core.observer.restarts.action_started";
     made.push(event("observer-restarts", "action_started", subject, Severity::Info, observer)?);
-    let logged = |(offset, event)| Logged { offset, event };
+    let logged = |(offset, event): (_, Event)| Logged { offset, event: event.into() };
     Ok((0..).zip(made).map(logged).collect())
 }
 
