@@ -185,24 +185,10 @@ impl Sink for JetStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Data, Kind, Origin, Severity, StreamId, Subject};
+    use crate::event::testing;
 
     fn event(subject: &str, kind: &str) -> Event {
-        Event {
-            id: uuid::Uuid::nil(),
-            ts: crate::event::Timestamp::default(),
-            observed: crate::event::Timestamp::default(),
-            session: StreamId::new("proc-main-1").expect("an id"),
-            seq: 1,
-            kind: Kind::new(kind).expect("a type"),
-            subject: Subject::parse(subject).expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin::default(),
-            correlation_id: None,
-            trace: None,
-            hops: 0,
-            data: Data::parse("{}".into()).expect("an object"),
-        }
+        Event { subject: testing::subject(subject), ..testing::event("proc-main-1", kind) }
     }
 
     #[test]

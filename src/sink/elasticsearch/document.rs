@@ -94,24 +94,13 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Data, Event, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+    use crate::event::{Event, Timestamp, testing};
 
     fn logged() -> Logged {
-        let event = Event {
-            id: uuid::Uuid::from_u128(7),
-            ts: Timestamp::from_millis(1_760_608_411_000),
-            observed: Timestamp::from_millis(1_760_608_411_000),
-            session: StreamId::new("proc-main-1").expect("an id"),
-            seq: 1,
-            kind: Kind::new("started").expect("a type"),
-            subject: Subject::parse("core.process.default.web.started").expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin::default(),
-            correlation_id: None,
-            trace: None,
-            hops: 0,
-            data: Data::parse("{}".into()).expect("an object"),
-        };
+        let time = Timestamp::from_millis(1_760_608_411_000);
+        let subject = testing::subject("core.process.default.web.started");
+        let event = testing::event("proc-main-1", "started");
+        let event = Event { id: uuid::Uuid::from_u128(7), ts: time, observed: time, subject, ..event };
         Logged { offset: 0, event }
     }
 

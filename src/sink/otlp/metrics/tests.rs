@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::event::{Data as Payload, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+use crate::event::{Timestamp, testing};
 use crate::sink::otlp::{Answer, Fail};
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -111,16 +111,8 @@ fn logged(offset: Offset) -> Logged {
         id: uuid::Uuid::from_u128(offset.into()),
         ts: time,
         observed: time,
-        session: StreamId::new(format!("session-{offset}")).expect("an id"),
-        seq: 1,
-        kind: Kind::new("session_started").expect("a type"),
-        subject: Subject::parse("core.test").expect("a subject"),
-        severity: Severity::Info,
-        origin: Origin::default(),
-        correlation_id: None,
-        trace: None,
-        hops: 0,
-        data: Payload::from_value(&json!({ "service": format!("service-{offset}") })).expect("a payload"),
+        data: testing::data(json!({ "service": format!("service-{offset}") }).to_string()),
+        ..testing::event(&format!("session-{offset}"), "session_started")
     };
     Logged { offset, event }
 }
