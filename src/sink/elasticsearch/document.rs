@@ -3,13 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::Again;
 use crate::event::Logged;
 use crate::otel::document::{data_stream, document};
 use crate::otel::{Tracker, logs};
-
-/// The most text that a dead letter keeps of what was sent.
-const MAX_KEPT: usize = 256 * 1024;
+use crate::sink::{Again, MAX_SENT};
 
 /// What became of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +84,7 @@ impl Document {
         let Action { create: Place { index: stream, id } } = serde_json::from_slice(action).ok()?;
         let document = serde_json::from_slice(document).ok()?;
         let kept = serde_json::to_string(&Kept { stream, id, document }).ok()?;
-        (kept.len() <= MAX_KEPT).then_some(kept)
+        (kept.len() <= MAX_SENT).then_some(kept)
     }
 }
 
