@@ -36,7 +36,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const STREAMS: u64 = 64;
 /// As the delivery loop hands them over.
-const PAGE: usize = 8192;
+const PAGE: usize = 4096;
 
 #[tokio::main]
 async fn main() {

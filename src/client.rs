@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::api::events::{Page, Row};
 use crate::api::filter::Filter;
+use crate::cause;
 use crate::config::Secret;
 use crate::deliver::Status;
 use crate::event::{Event, Logged, Offset};
@@ -96,8 +97,9 @@ impl Client {
             Some(path) => (builder.unix_socket(path), "http://localhost".to_owned()),
             None => (builder, url.trim_end_matches('/').to_owned()),
         };
-        let http =
-            builder.build().map_err(|error| Error::Unreachable { url: url.into(), message: chain(&error) })?;
+        let http = builder
+            .build()
+            .map_err(|error| Error::Unreachable { url: url.into(), message: cause::below(&error) })?;
         Ok(Self { http, base, url: url.into(), token })
     }
 
@@ -179,7 +181,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
-        Error::Unreachable { url: self.url.clone(), message: chain(error) }
+        Error::Unreachable { url: self.url.clone(), message: cause::below(error) }
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -238,17 +240,6 @@ impl Client {
         }
         Ok(body)
     }
-}
-
-/// An error with its causes, without the URL that stands beside it already.
-fn chain(error: &reqwest::Error) -> String {
-    let mut words = Vec::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        words.push(error.to_string());
-        cause = error.source();
-    }
-    if words.is_empty() { error.to_string() } else { words.join(": ") }
 }
 
 /// A parameter of the next page, from a `Link` header.

@@ -21,6 +21,7 @@ use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, Transp
 use elasticsearch::http::{Method, Url};
 use serde_json::Value;
 
+use crate::cause::{chain, is_tls};
 use crate::config::{self, ElasticsearchAuth, without_password};
 
 pub use listing::Listing;
@@ -164,7 +165,7 @@ impl Connection {
 
     fn lost(&self, error: &elasticsearch::Error) -> Error {
         let (url, message) = (self.url.clone(), chain(error));
-        match is_certificate(error) {
+        match is_tls(error) {
             true => Error::Misconfigured { url, message },
             false => Error::Unavailable { url, message },
         }
@@ -212,16 +213,4 @@ pub(crate) fn told(error: &Value) -> Option<(String, String)> {
 
 fn shortened(text: &str) -> String {
     text.chars().take(SHOWN).collect()
-}
-
-/// An error with its causes, each said once.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    crate::nats::chain(error)
-}
-
-fn is_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
-    let invalid = error.downcast_ref::<std::io::Error>().is_some_and(|io| {
-        io.kind() == std::io::ErrorKind::InvalidData || io.get_ref().is_some_and(|inner| is_certificate(inner))
-    });
-    invalid || error.downcast_ref::<rustls::Error>().is_some() || error.source().is_some_and(is_certificate)
 }

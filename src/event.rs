@@ -13,6 +13,8 @@ pub mod session;
 pub mod severity;
 pub mod source;
 pub mod subject;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;
 pub mod trace;
 

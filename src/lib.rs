@@ -40,6 +40,9 @@ pub mod ingest;
 // Sessions: the service through which their writers go; replay and following.
 pub mod session;
 
+// What an error says with its causes.
+mod cause;
+
 // A client of process-compose.
 pub mod process_compose;
 

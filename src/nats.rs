@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tokio_util::sync::CancellationToken;
 
+use crate::cause::{chain, is_tls};
 use crate::config::{Nats, NatsAuth, without_password};
 
 /// How long making a connection to one server may take, and how long an answer to one request.
@@ -162,30 +163,6 @@ fn classify(url: &str, error: &async_nats::ConnectError) -> Error {
         _ if is_tls(error) => Error::Misconfigured { url, message },
         _ => Error::Unreachable { url, message },
     }
-}
-
-/// Whether a certificate was not accepted, or something else about TLS was wrong.
-pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    // Of an I/O error that holds another one, `source` tells that one's cause, but not itself.
-    let held = |io: &std::io::Error| {
-        io.kind() == std::io::ErrorKind::InvalidData || io.get_ref().is_some_and(|held| is_tls(held))
-    };
-    error.is::<rustls::Error>() || io.is_some_and(held) || error.source().is_some_and(is_tls)
-}
-
-/// An error with all its causes, each said once.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use serde_json::Value;
 
 use crate::event::{Event, Logged, Offset};
 
+/// The most text, in bytes, that a dead letter keeps of what was sent: 256 KiB.
+pub const MAX_SENT: usize = 256 * 1024;
+
 /// How far a destination has confirmed, and what the sink itself needs to take up from there.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cursor {
@@ -50,8 +53,8 @@ pub struct Refused {
     pub index: usize,
     /// What the destination said.
     pub reason: String,
-    /// What was sent, where that cannot be made again from the event alone; at most 256 KiB of text, kept in the
-    /// dead letter and given back by [`Sink::send_again`].
+    /// What was sent, where that cannot be made again from the event alone; at most [`MAX_SENT`], kept in the dead
+    /// letter and given back by [`Sink::send_again`].
     pub sent: Option<String>,
 }
 

@@ -17,11 +17,12 @@ use super::log::Log;
 use super::stray::Strays;
 use super::{Brief, Difference, Error, Finding, Progress, Summary, content};
 use crate::api::events::Row;
+use crate::cause::chain;
 use crate::client::Reader;
 use crate::config;
 use crate::consumer::starting_at;
 use crate::event::{Offset, Timestamp};
-use crate::nats::{Connection, chain};
+use crate::nats::Connection;
 use crate::sink::Sink;
 use crate::sink::jetstream::JetStream;
 

@@ -79,28 +79,15 @@ pub(super) fn short(session: &str) -> &str {
 mod tests {
     use super::*;
     use crate::demo::Workload;
-    use crate::event::{Data, Kind, Origin, StreamId, Subject};
+    use crate::event::testing;
 
     const STATE: &str = r#""state":{"name":"api","namespace":"default","status":"Completed","is_ready":"-",
         "has_ready_probe":false,"restarts":2,"exit_code":1,"is_running":false,"pid":41}"#;
 
     fn event(session: &str, kind: &str, data: &str) -> Event {
         let time: crate::event::Timestamp = "2025-10-16T09:53:31.042Z".parse().expect("a time");
-        Event {
-            id: uuid::Uuid::nil(),
-            ts: time,
-            observed: time,
-            session: StreamId::new(session).expect("an id"),
-            seq: 1,
-            kind: Kind::new(kind).expect("a type"),
-            subject: Subject::from_names("core.process", ["default", "api", kind]).expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin::default(),
-            correlation_id: None,
-            trace: None,
-            hops: 0,
-            data: Data::parse(data.into()).expect("an object"),
-        }
+        let subject = testing::subject(&format!("core.process.default.api.{kind}"));
+        Event { ts: time, observed: time, subject, data: testing::data(data), ..testing::event(session, kind) }
     }
 
     fn check(kind: &str, more: &str, expected: &str) {

@@ -9,9 +9,10 @@ use async_nats::jetstream::{self, ErrorCode};
 use futures_util::StreamExt;
 
 use super::{Error, Start};
+use crate::cause::chain;
 use crate::config;
 use crate::event::{Pattern, Timestamp};
-use crate::nats::{Connection, chain};
+use crate::nats::Connection;
 
 /// An ephemeral consumer that nobody reads goes away after this.
 const INACTIVE: Duration = Duration::from_secs(60);

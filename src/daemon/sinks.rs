@@ -41,15 +41,16 @@ impl Deliveries<'_> {
     }
 
     fn otlp(&mut self, settings: &Otlp) -> Result<(), Error> {
-        let how =
-            || deliver::Settings { required: settings.required, resettable: true, ..deliver::Settings::default() };
+        let how = resettable(settings.required);
+        // The sinks of log records and spans make their own channels later, at `resume`; here one is made so that a setting that cannot be used
+        // stops the start.
         if let Some(exporter) = &settings.logs {
             Channel::new(exporter, Signal::Logs)?;
-            self.spawn(format!("{}-logs", settings.name), otlp::Logs::new(settings, exporter.clone()), how());
+            self.spawn(format!("{}-logs", settings.name), otlp::Logs::new(settings, exporter.clone()), how.clone());
         }
         if let Some(exporter) = &settings.spans {
             Channel::new(exporter, Signal::Traces)?;
-            self.spawn(format!("{}-spans", settings.name), otlp::Spans::new(settings, exporter.clone()), how());
+            self.spawn(format!("{}-spans", settings.name), otlp::Spans::new(settings, exporter.clone()), how);
         }
         if let Some(exporter) = &settings.metrics {
             let channel = Channel::new(exporter, Signal::Metrics)?;
@@ -66,9 +67,8 @@ impl Deliveries<'_> {
     }
 
     fn elasticsearch(&mut self, settings: &Elasticsearch) -> Result<(), Error> {
-        let how =
-            deliver::Settings { required: settings.required, resettable: true, ..deliver::Settings::default() };
-        self.spawn(settings.name.clone(), elasticsearch::Elasticsearch::new(settings.clone())?, how);
+        let sink = elasticsearch::Elasticsearch::new(settings.clone())?;
+        self.spawn(settings.name.clone(), sink, resettable(settings.required));
         Ok(())
     }
 
@@ -81,4 +81,9 @@ impl Deliveries<'_> {
         self.names.push(name);
         self.handles.push(handle);
     }
+}
+
+/// Of a destination in which an event that comes again counts once, whenever it comes.
+fn resettable(required: bool) -> deliver::Settings {
+    deliver::Settings { required, resettable: true, ..deliver::Settings::default() }
 }

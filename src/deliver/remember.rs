@@ -167,34 +167,40 @@ fn restore(store: &Store, sink: &str, memory: &mut dyn Memory) -> Result<Option<
     memory.clear();
     let at = store.get(Tree::Folds, &at_key(sink))?;
     let Some(at) = at.and_then(|bytes| serde_json::from_slice::<At>(&bytes).ok()) else { return Ok(None) };
-    let prefix = prefix(sink);
-    let mut after = None;
-    loop {
-        let records = store.scan(Tree::Folds, &prefix, after.as_deref(), PAGE)?;
-        for (key, value) in &records {
-            if let Err(error) = memory.restore(&key[prefix.len()..], value) {
+    let start = prefix(sink).len();
+    for page in pages(store, sink) {
+        for (key, value) in page? {
+            if let Err(error) = memory.restore(&key[start..], &value) {
                 tracing::warn!(sink, key, error, "what the sink remembers cannot be read: it is made anew");
                 return Ok(None);
             }
         }
-        match records.into_iter().last() {
-            Some((key, _)) => after = Some(key),
-            None => return Ok(Some(at.offset)),
-        }
     }
+    Ok(Some(at.offset))
 }
 
 /// The writes that take away all that a sink remembers.
 pub(super) fn forget(store: &Store, sink: &str) -> Result<Vec<Write>, store::Error> {
     let mut writes = vec![Write::remove(Tree::Folds, at_key(sink))];
-    let prefix = prefix(sink);
-    let mut after: Option<String> = None;
-    loop {
-        let records = store.scan(Tree::Folds, &prefix, after.as_deref(), PAGE)?;
-        let Some((last, _)) = records.last() else { return Ok(writes) };
-        after = Some(last.clone());
-        writes.extend(records.into_iter().map(|(key, _)| Write::remove(Tree::Folds, key)));
+    for page in pages(store, sink) {
+        writes.extend(page?.into_iter().map(|(key, _)| Write::remove(Tree::Folds, key)));
     }
+    Ok(writes)
+}
+
+/// The records of one read, each with its key.
+type Page = Vec<(String, Vec<u8>)>;
+
+/// The saved records of a sink, as many pages as there are; whoever reads stops at an error.
+fn pages(store: &Store, sink: &str) -> impl Iterator<Item = Result<Page, store::Error>> {
+    let (prefix, mut after) = (prefix(sink), None);
+    std::iter::from_fn(move || {
+        let page = store.scan(Tree::Folds, &prefix, after.as_deref(), PAGE);
+        if let Ok(records) = &page {
+            after = Some(records.last()?.0.clone());
+        }
+        Some(page)
+    })
 }
 
 fn put_at(sink: &str, offset: Offset) -> Write {
@@ -208,4 +214,46 @@ fn at_key(sink: &str) -> String {
 
 fn prefix(sink: &str) -> String {
     format!("sink/{sink}/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_a_page_of_records_is_given_back_and_forgotten() {
+        /// Keeps the keys.
+        #[derive(Default)]
+        struct Keys(Vec<String>);
+
+        impl Memory for Keys {
+            fn clear(&mut self) {
+                self.0.clear();
+            }
+
+            fn restore(&mut self, key: &str, _value: &[u8]) -> Result<(), String> {
+                self.0.push(key.to_owned());
+                Ok(())
+            }
+
+            fn replay(&mut self, _logged: &crate::event::Logged) {}
+
+            fn changes(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
+                Vec::new()
+            }
+        }
+
+        let (store, mut memory) = (Store::memory(), Keys::default());
+        let keys: Vec<String> = (0..2 * PAGE + 1).map(|n| format!("{n:04}")).collect();
+        let put = |sink, key: &String| Write::put(Tree::Folds, format!("{}{key}", prefix(sink)), b"{}".to_vec());
+        let mut writes: Vec<Write> = keys.iter().map(|key| put("a", key)).collect();
+        writes.extend([put_at("a", 7), put_at("b", 9), put("b", &keys[0])]);
+        store.put(&writes).expect("room");
+        assert_eq!(restore(&store, "a", &mut memory).expect("it is read"), Some(7));
+        assert_eq!(memory.0, keys);
+        store.put(&forget(&store, "a").expect("it is read")).expect("room");
+        assert_eq!(restore(&store, "a", &mut memory).expect("it is read"), None);
+        let left = pages(&store, "a").count() + pages(&store, "b").count();
+        assert_eq!((left, restore(&store, "b", &mut memory).expect("it is read")), (1, Some(9)));
+    }
 }

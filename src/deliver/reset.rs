@@ -4,9 +4,9 @@
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Delivery, Handle, Settings, State, cursor, remember};
 use serde::{Deserialize, Serialize};
 
+use super::{Delivery, Handle, Settings, State, cursor, remember};
 use crate::event::{Invalid, Offset, Timestamp};
 use crate::sink::{Cursor, Sink};
 use crate::store::{self, Limit, Store};

@@ -3,7 +3,8 @@
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use super::{Connection, Error, PATTERN, search::FORMAT};
+use super::search::{FORMAT, ask};
+use super::{Connection, Error, PATTERN};
 use crate::event::Timestamp;
 use crate::otel::names;
 
@@ -51,10 +52,7 @@ impl Listing {
         if self.done {
             return Ok(Vec::new());
         }
-        let path = format!(
-            "{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true&allow_partial_search_results=false"
-        );
-        let mut answer = connection.ask(Method::Post, &path, Some(&self.body)).await?;
+        let mut answer = ask(connection, &self.body).await?;
         let Some(Value::Array(hits)) = answer.pointer_mut("/hits/hits").map(Value::take) else {
             return Err(connection.not_understood("no hits"));
         };

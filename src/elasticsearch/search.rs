@@ -36,10 +36,7 @@ impl Search<'_> {
     /// # Errors
     /// All of [`Error`]; [`Error::Refused`] where the query is none.
     pub async fn run(&self, connection: &Connection) -> Result<Vec<(String, String, Value)>, Error> {
-        let path = format!(
-            "{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true&allow_partial_search_results=false"
-        );
-        let answer = connection.ask(Method::Post, &path, Some(&self.body()?)).await?;
+        let answer = ask(connection, &self.body()?).await?;
         let hits = answer.pointer("/hits/hits").and_then(Value::as_array);
         let hits = hits.ok_or_else(|| connection.not_understood("no hits"))?;
         Ok(hits.iter().filter_map(hit).collect())
@@ -79,6 +76,14 @@ impl Search<'_> {
         }
         Ok(body)
     }
+}
+
+/// Asks for one page; there is nothing where there is no data stream yet, and no answer where a shard has none.
+pub(super) async fn ask(connection: &Connection, body: &Value) -> Result<Value, Error> {
+    let path = format!(
+        "{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true&allow_partial_search_results=false"
+    );
+    connection.ask(Method::Post, &path, Some(body)).await
 }
 
 fn hit(hit: &Value) -> Option<(String, String, Value)> {

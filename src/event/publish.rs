@@ -125,7 +125,7 @@ fn rename(object: &mut Object, from: &str, to: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Data, Kind};
+    use crate::event::{Kind, testing};
 
     fn event(session: &str, data: &str) -> Event {
         let time: Timestamp = "2025-10-16T09:53:31Z".parse().expect("a time");
@@ -133,20 +133,16 @@ mod tests {
             id: "018f3c5e-7b1a-7c3d-9e4f-0123456789ab".parse().expect("a UUID"),
             ts: time,
             observed: time.plus_millis(7),
-            session: StreamId::new(session).expect("an id"),
             seq: 3,
-            kind: Kind::new("started").expect("a type"),
-            subject: Subject::parse("core.process.default.nats.started").expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin { source: Some("main".into()), ..Origin::default() },
-            correlation_id: None,
+            subject: testing::subject("core.process.default.nats.started"),
+            origin: testing::from_main(),
             trace: Some(Trace {
                 trace_id: "0af7651916cd43dd8448eb211c80319c".into(),
                 span_id: None,
                 parent_id: None,
             }),
-            hops: 0,
-            data: Data::parse(data.into()).expect("an object"),
+            data: testing::data(data),
+            ..testing::event(session, "started")
         }
     }
 

@@ -8,22 +8,16 @@ use super::*;
 
 /// A stored session event.
 fn stored(kind: &str, data: &str, millis: i64) -> Event {
-    let session = StreamId::new("0198a1b2-0000-7000-8000-00000000000a").expect("an id");
-    let kind = Kind::new(kind).expect("a type");
+    let event = testing::event("0198a1b2-0000-7000-8000-00000000000a", kind);
     Event {
         id: Uuid::from_u128(7),
         ts: Timestamp::from_millis(millis),
         observed: Timestamp::from_millis(millis).plus_millis(2),
-        subject: Subject::session(&session, &kind).expect("a subject"),
-        severity: session::severity(kind.as_str(), data),
-        session,
+        subject: Subject::session(&event.session, &event.kind).expect("a subject"),
+        severity: session::severity(kind, data),
         seq: 3,
-        kind,
-        origin: Origin::default(),
-        correlation_id: None,
-        trace: None,
-        hops: 0,
-        data: Data::parse(data.into()).expect("an object"),
+        data: testing::data(data),
+        ..event
     }
 }
 

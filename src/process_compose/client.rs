@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::snapshot::{Info, Process, Project, parse_processes};
 use super::{Error, Frames, Graph, frames, parse_graph};
+use crate::cause::root;
 use crate::config::{Endpoint, Secret};
 
 /// The most bytes that an answer may have.
@@ -51,7 +52,7 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(TOKEN_HEADER, value);
         }
-        let http = builder.default_headers(headers).build().map_err(|e| Error::Endpoint(chain(&e)))?;
+        let http = builder.default_headers(headers).build().map_err(|e| Error::Endpoint(root(&e)))?;
         Ok(Self { http, base, endpoint: endpoint.clone(), token: token.cloned(), timeout })
     }
 
@@ -101,7 +102,7 @@ impl Client {
 
     async fn request(&self, method: Method, url: Url) -> Result<Vec<u8>, Error> {
         let request = self.http.request(method, url);
-        let response = request.send().await.map_err(|e| Error::Unreachable(chain(&e)))?;
+        let response = request.send().await.map_err(|e| Error::Unreachable(root(&e)))?;
         let status = response.status();
         let body = read(response).await?;
         check(status, &body)?;
@@ -116,7 +117,7 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
 /// Reads a body up to the limit, however long it says it is.
 async fn read(mut response: Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| Error::Unreachable(chain(&e)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| Error::Unreachable(root(&e)))? {
         if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(Error::TooLarge(MAX_BODY_BYTES));
         }
@@ -152,10 +153,4 @@ fn no_json(body: &[u8], error: &serde_json::Error) -> String {
 
 fn start(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..body.len().min(240)]).trim().chars().take(60).collect()
-}
-
-/// An error with its causes: reqwest's own text leaves out why.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |e| e.source());
-    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }

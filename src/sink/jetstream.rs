@@ -32,6 +32,7 @@ use self::mark::Mark;
 use self::tail::{Reader, Tail};
 use self::window::{Flight, Order, Wire};
 use super::{Cursor, Error, Sent, Sink};
+use crate::cause::chain;
 use crate::config;
 use crate::event::process::kind::{DEPENDENCIES_LISTED, RESOURCES_SAMPLED};
 use crate::event::{Event, Invalid, Logged, Pattern};
@@ -94,7 +95,7 @@ impl JetStream {
         let order = self.order(&tail);
         let inbox = connection.client.new_inbox();
         let answers = connection.client.subscribe(format!("{inbox}.*")).await;
-        let answers = answers.map_err(|error| Error::Retryable(nats::chain(&error)))?;
+        let answers = answers.map_err(|error| Error::Retryable(chain(&error)))?;
         let cursor = Cursor { offset, mark: mark.write() };
         self.link = Some(Link {
             wire: Wire { connection, inbox, answers, token: 0 },
@@ -118,7 +119,7 @@ impl JetStream {
     ) -> Result<Reader, Error> {
         let name = &stream.cached_info().config.name;
         let stream = context.get_stream_no_info(name).await;
-        let stream = stream.map_err(|error| Error::Retryable(nats::chain(&error)))?;
+        let stream = stream.map_err(|error| Error::Retryable(chain(&error)))?;
         Ok(Reader { client: connection.client.clone(), stream })
     }
 
@@ -184,24 +185,10 @@ impl Sink for JetStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Data, Kind, Origin, Severity, StreamId, Subject};
+    use crate::event::testing;
 
     fn event(subject: &str, kind: &str) -> Event {
-        Event {
-            id: uuid::Uuid::nil(),
-            ts: crate::event::Timestamp::default(),
-            observed: crate::event::Timestamp::default(),
-            session: StreamId::new("proc-main-1").expect("an id"),
-            seq: 1,
-            kind: Kind::new(kind).expect("a type"),
-            subject: Subject::parse(subject).expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin::default(),
-            correlation_id: None,
-            trace: None,
-            hops: 0,
-            data: Data::parse("{}".into()).expect("an object"),
-        }
+        Event { subject: testing::subject(subject), ..testing::event("proc-main-1", kind) }
     }
 
     #[test]

@@ -5,11 +5,15 @@
 //! order. An event may become many spans, or none: it is settled when all of them are, and with its predecessors.
 //!
 //! **Refused records.** A receiver says of a whole request that it will never take it, or that it rejected some
-//! records, but not which. So such a request is sent again in halves, down to the records that it is about. This
-//! is our one departure from the specification, which has a partial success not sent again: the others would be
-//! given up with them, and every record has an id by which a repeat counts once. Before anything is given up,
-//! the receiver must have taken something in the same call, if only a request without records: a receiver that
-//! takes nothing at all (a wrong path, an unknown compression) is not the records' fault.
+//! records, but not which. So such a request is sent again in halves, down to the records that it is about: the
+//! others would be given up with them, and every record has an id by which a repeat counts once. Before anything
+//! is given up, the receiver must have taken something in the same call, if only a request without records: a
+//! receiver that takes nothing at all (a wrong path, an unknown compression) is not the records' fault.
+//!
+//! **Where that departs from the specification**, by which a client must not send again what was answered with a
+//! partial success, or with an error that may not be tried again: the halves above; what a person has to change
+//! (401, PERMISSION_DENIED…) is waited for and sent then; RESOURCE_EXHAUSTED without RetryInfo, and HTTP 408, are
+//! tried again.
 //!
 //! **Once.** OTLP has no way to ask what arrived. What was under way at an error is sent again, with the same
 //! ids: `elasticsearch.document_id` on a log record, trace and span ids on a span.

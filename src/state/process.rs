@@ -212,7 +212,7 @@ fn health(is_ready: &str) -> Option<bool> {
 mod tests {
     use super::*;
     use crate::event::process::Usage;
-    use crate::event::{Data, Kind, Origin, Severity, Subject};
+    use crate::event::{Data, testing};
 
     /// A fold with the events that it was given.
     #[derive(Default)]
@@ -229,16 +229,10 @@ mod tests {
                 id: Uuid::from_u128(self.seq.into()),
                 ts: time,
                 observed: time,
-                session: StreamId::new(stream).expect("an id"),
                 seq: self.seq,
-                kind: Kind::new(kind).expect("a type"),
-                subject: Subject::parse("core.process").expect("a subject"),
-                severity: Severity::Info,
-                origin: Origin { source: Some("main".into()), ..Origin::default() },
-                correlation_id: None,
-                trace: None,
-                hops: 0,
+                origin: testing::from_main(),
                 data,
+                ..testing::event(stream, kind)
             });
         }
 

@@ -277,6 +277,7 @@ fn check_values(engine: &dyn Engine, report: &mut Report) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Event, testing};
     use crate::store::engine::Op;
 
     #[test]
@@ -295,22 +296,8 @@ mod tests {
 
     #[test]
     fn a_session_that_does_not_begin_with_its_start_or_goes_on_behind_its_end_is_told() {
-        let id = StreamId::new("s").expect("an id");
-        let event = |seq: u64, kind: &str| crate::event::Event {
-            id: uuid::Uuid::from_u128(seq.into()),
-            ts: crate::event::Timestamp::default(),
-            observed: crate::event::Timestamp::default(),
-            session: id.clone(),
-            seq,
-            kind: crate::event::Kind::new(kind).expect("a type"),
-            subject: crate::event::Subject::parse("core.session.s.x").expect("a subject"),
-            severity: crate::event::Severity::Info,
-            origin: crate::event::Origin::default(),
-            correlation_id: None,
-            trace: None,
-            hops: 0,
-            data: crate::event::Data::parse("{}".into()).expect("an object"),
-        };
+        let id_of = |seq: u64| uuid::Uuid::from_u128(seq.into());
+        let event = |seq, kind| Event { id: id_of(seq), seq, ..testing::event("s", kind) };
         let events = [event(1, "other"), event(2, "session_ended"), event(3, "other")];
         let store = Store::memory();
         let mut ops = Vec::new();

@@ -16,7 +16,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::event::{Data as Payload, Kind, Origin, StreamId, Subject, Timestamp};
+use crate::event::{Timestamp, testing};
 use crate::otel::span::SpanKind;
 use crate::otel::{Context, Resource, SpanId, TraceId};
 
@@ -98,16 +98,9 @@ fn event(at: i64, stream: &str, kind: &str, data: serde_json::Value) -> Event {
         id: Uuid::from_u128(at as u128),
         ts: time,
         observed: time,
-        session: StreamId::new(stream).expect("an id"),
-        seq: 1,
-        kind: Kind::new(kind).expect("a type"),
-        subject: Subject::parse("core.test").expect("a subject"),
-        severity: Severity::Info,
-        origin: Origin { source: Some("main".into()), ..Origin::default() },
-        correlation_id: None,
-        trace: None,
-        hops: 0,
-        data: Payload::from_value(&data).expect("a payload"),
+        origin: testing::from_main(),
+        data: testing::data(data.to_string()),
+        ..testing::event(stream, kind)
     }
 }
 

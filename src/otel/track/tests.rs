@@ -1,28 +1,13 @@
 //! The limit on streams, which no test from outside could reach in time.
 
-use uuid::Uuid;
-
 use super::*;
-use crate::event::{Data, Kind, Origin, Severity, Subject, Timestamp};
+use crate::event::{Timestamp, testing};
 use crate::otel::Value;
 use crate::otel::span::Role;
 
 fn event(stream: &str, seq: u64, kind: &str) -> Event {
-    Event {
-        id: Uuid::nil(),
-        ts: Timestamp::from_millis(seq as i64),
-        observed: Timestamp::from_millis(seq as i64),
-        session: StreamId::new(stream).expect("an id"),
-        seq,
-        kind: Kind::new(kind).expect("a type"),
-        subject: Subject::parse("core.session").expect("a subject"),
-        severity: Severity::Info,
-        origin: Origin::default(),
-        correlation_id: None,
-        trace: None,
-        hops: 0,
-        data: Data::parse("{}".into()).expect("an object"),
-    }
+    let time = Timestamp::from_millis(seq as i64);
+    Event { ts: time, observed: time, seq, ..testing::event(stream, kind) }
 }
 
 #[test]

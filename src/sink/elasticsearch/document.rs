@@ -3,13 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::super::Again;
 use crate::event::Logged;
 use crate::otel::document::{data_stream, document};
 use crate::otel::{Tracker, logs};
-
-/// The most text that a dead letter keeps of what was sent.
-const MAX_KEPT: usize = 256 * 1024;
+use crate::sink::{Again, MAX_SENT};
 
 /// What became of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,31 +84,20 @@ impl Document {
         let Action { create: Place { index: stream, id } } = serde_json::from_slice(action).ok()?;
         let document = serde_json::from_slice(document).ok()?;
         let kept = serde_json::to_string(&Kept { stream, id, document }).ok()?;
-        (kept.len() <= MAX_KEPT).then_some(kept)
+        (kept.len() <= MAX_SENT).then_some(kept)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Data, Event, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+    use crate::event::{Event, Timestamp, testing};
 
     fn logged() -> Logged {
-        let event = Event {
-            id: uuid::Uuid::from_u128(7),
-            ts: Timestamp::from_millis(1_760_608_411_000),
-            observed: Timestamp::from_millis(1_760_608_411_000),
-            session: StreamId::new("proc-main-1").expect("an id"),
-            seq: 1,
-            kind: Kind::new("started").expect("a type"),
-            subject: Subject::parse("core.process.default.web.started").expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin::default(),
-            correlation_id: None,
-            trace: None,
-            hops: 0,
-            data: Data::parse("{}".into()).expect("an object"),
-        };
+        let time = Timestamp::from_millis(1_760_608_411_000);
+        let subject = testing::subject("core.process.default.web.started");
+        let event = testing::event("proc-main-1", "started");
+        let event = Event { id: uuid::Uuid::from_u128(7), ts: time, observed: time, subject, ..event };
         Logged { offset: 0, event }
     }
 

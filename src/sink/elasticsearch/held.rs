@@ -8,7 +8,7 @@ use crate::event::{Logged, Offset};
 use crate::otel::Tracker;
 use crate::sink::Memory;
 
-/// The documents of the page that is being sent, at most 8,192, and the fold that they were made by.
+/// The documents of the page that is being sent, at most 4,096, and the fold that they were made by.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     tracker: Tracker,

@@ -110,23 +110,17 @@ pub(super) fn read(headers: Option<&HeaderMap>) -> Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Data, Kind, Origin, Severity, StreamId, Subject, Timestamp, Trace};
+    use crate::event::{Event, Timestamp, Trace, testing};
 
     fn logged() -> Logged {
         let event = Event {
             id: Uuid::from_u128(1),
-            ts: Timestamp::from_millis(0),
             observed: Timestamp::from_millis(5),
-            session: StreamId::new("hub-project").expect("an id"),
             seq: 9,
-            kind: Kind::new("created").expect("a type"),
-            subject: Subject::parse("hub.main.50%.\"x\"").expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin::default(),
+            subject: testing::subject("hub.main.50%.\"x\""),
             correlation_id: Some(Uuid::from_u128(2)),
             trace: Some(Trace { trace_id: "a".repeat(32), span_id: Some("b".repeat(16)), parent_id: None }),
-            hops: 0,
-            data: Data::parse("{}".into()).expect("an object"),
+            ..testing::event("hub-project", "created")
         };
         Logged { offset: 40, event }
     }

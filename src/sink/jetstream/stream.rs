@@ -4,9 +4,9 @@ use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
 
+use crate::cause::chain;
 use crate::config::JetStream;
 use crate::event::Pattern;
-use crate::nats::chain;
 use crate::sink::Error;
 
 /// Gets the stream, and makes it where there is none.

@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::headers::{self, Told};
+use crate::cause::chain;
 use crate::event::Offset;
-use crate::nats::chain;
 use crate::sink::Error;
 
 /// The most ids that are kept at a time: about 50 MB of memory.

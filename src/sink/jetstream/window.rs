@@ -11,8 +11,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{self, Answer};
 use super::headers::Expect;
+use crate::cause::chain;
 use crate::event::Logged;
-use crate::nats::{Connection, TIMEOUT, chain};
+use crate::nats::{Connection, TIMEOUT};
 use crate::sink::{Error, Refused};
 
 /// No more is published in a call after so long; what is in flight then is still waited for.

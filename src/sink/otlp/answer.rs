@@ -18,8 +18,8 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::cause::{chain, is_tls};
 use crate::event::Timestamp;
-use crate::nats::{chain, is_tls};
 
 /// A receiver that asks for more patience gets no more than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::answer::{self, Answer, Fail};
 use super::{grpc, http};
+use crate::cause::chain;
 use crate::config::{Exporter, Protocol};
 
 /// What every request says about who sends it, as the OTLP exporter specification asks for.
@@ -46,7 +47,7 @@ pub struct Invalid {
 
 impl Invalid {
     pub(super) fn new(what: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
-        Self { what: what.into(), message: crate::nats::chain(error) }
+        Self { what: what.into(), message: chain(error) }
     }
 }
 

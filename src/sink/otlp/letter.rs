@@ -8,10 +8,7 @@ use serde_json::Value;
 use super::flight::Flight;
 use super::{Answer, CALL, Channel, Fail, Mapping};
 use crate::otel::Resource;
-use crate::sink::{Again, Refused, Sent};
-
-/// A letter keeps no more than this of what was sent, as text; [`Refused::sent`].
-const MAX_SENT: usize = 256 * 1024;
+use crate::sink::{Again, MAX_SENT, Refused, Sent};
 
 /// So many of an event's spans are named; the others are counted.
 const NAMED: usize = 8;

@@ -297,24 +297,10 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Data, Event, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+    use crate::event::testing;
 
     fn log(events: Range<Offset>) -> Vec<Logged> {
-        let event = Event {
-            id: uuid::Uuid::nil(),
-            ts: Timestamp::default(),
-            observed: Timestamp::default(),
-            session: StreamId::new("proc-main-1").expect("an id"),
-            seq: 1,
-            kind: Kind::new("started").expect("a type"),
-            subject: Subject::parse("core.test").expect("a subject"),
-            severity: Severity::Info,
-            origin: Origin::default(),
-            correlation_id: None,
-            trace: None,
-            hops: 0,
-            data: Data::parse("{}".into()).expect("an object"),
-        };
+        let event = testing::event("proc-main-1", "started");
         events.map(|offset| Logged { offset, event: event.clone() }).collect()
     }
 

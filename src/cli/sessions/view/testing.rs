@@ -2,10 +2,13 @@
 
 use super::calls::Calls;
 use crate::demo::{Step, Workload};
-use crate::event::{Data, Event, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+use crate::event::{Event, Subject, Timestamp, testing};
 use crate::state::session::Session;
 
-/// When the session began.
+/// The session.
+const SESSION: &str = "0199ec5e-8f2a-7c3d-9e4f-0123456789ab";
+
+/// When it began.
 const START: i64 = 1_760_608_411_042;
 
 /// A time, in milliseconds since the session began.
@@ -15,23 +18,9 @@ pub(super) fn at(ms: i64) -> Timestamp {
 
 /// An event with a payload.
 pub(in crate::cli) fn event(seq: u64, ms: i64, kind: &str, data: &str) -> Event {
-    let session = StreamId::new("0199ec5e-8f2a-7c3d-9e4f-0123456789ab").expect("an id");
-    let kind = Kind::new(kind).expect("a type");
-    Event {
-        id: uuid::Uuid::nil(),
-        ts: at(ms),
-        observed: at(ms),
-        subject: Subject::session(&session, &kind).expect("a subject"),
-        session,
-        seq,
-        kind,
-        severity: Severity::Info,
-        origin: Origin::default(),
-        correlation_id: None,
-        trace: None,
-        hops: 0,
-        data: Data::parse(data.into()).expect("an object"),
-    }
+    let data = testing::data(data);
+    let event = Event { ts: at(ms), observed: at(ms), seq, data, ..testing::event(SESSION, kind) };
+    Event { subject: Subject::session(&event.session, &event.kind).expect("a subject"), ..event }
 }
 
 /// The state and the calls after the first steps of a workload.

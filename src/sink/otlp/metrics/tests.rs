@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::event::{Data as Payload, Kind, Origin, Severity, StreamId, Subject, Timestamp};
+use crate::event::{Timestamp, testing};
 use crate::sink::otlp::{Answer, Fail};
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -111,16 +111,8 @@ fn logged(offset: Offset) -> Logged {
         id: uuid::Uuid::from_u128(offset.into()),
         ts: time,
         observed: time,
-        session: StreamId::new(format!("session-{offset}")).expect("an id"),
-        seq: 1,
-        kind: Kind::new("session_started").expect("a type"),
-        subject: Subject::parse("core.test").expect("a subject"),
-        severity: Severity::Info,
-        origin: Origin::default(),
-        correlation_id: None,
-        trace: None,
-        hops: 0,
-        data: Payload::from_value(&json!({ "service": format!("service-{offset}") })).expect("a payload"),
+        data: testing::data(json!({ "service": format!("service-{offset}") }).to_string()),
+        ..testing::event(&format!("session-{offset}"), "session_started")
     };
     Logged { offset, event }
 }
@@ -211,7 +203,8 @@ async fn an_export_that_fails_is_made_good_by_the_next_one() {
 async fn a_refusal_does_not_stop_the_other_requests_and_a_receiver_that_takes_less_gets_smaller_ones() {
     let mut world = World::run(0);
     world.begin(0).await;
-    world.send(0..8192).await;
+    // The largest batch: of so many services the series fill more than one request.
+    world.send(0..4096).await;
     let too_large = || Err(Fail::TooLarge("at most 1 MiB".into()));
     let refused = || Err(Fail::Refused("out of order".into()));
     world.receiver.answers([too_large(), refused()]);
