@@ -5,21 +5,14 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-#[path = "../tests/it/support/elasticsearch.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod elasticsearch;
-#[path = "../tests/it/support/port.rs"]
-mod port;
-#[path = "../tests/it/support/started.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod started;
+mod servers;
 mod support;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use elasticsearch::Server;
 use futures_util::{StreamExt, stream};
+use servers::elasticsearch::Server;
 use support::{draft, head, number, print_machine, resident_mib, row};
 use watchpost::config;
 use watchpost::elasticsearch::{Connection, setup};

@@ -5,11 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-#[path = "../tests/it/support/nats.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod nats;
-#[path = "../tests/it/support/port.rs"]
-mod port;
+mod servers;
 mod support;
 
 use std::collections::VecDeque;
@@ -20,7 +16,7 @@ use async_nats::jetstream::stream::Config;
 use async_nats::{HeaderMap, jetstream};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nats::Server;
+use servers::nats::Server;
 use support::{draft, head, number, print_machine, resident_mib, row};
 use tokio_util::sync::CancellationToken;
 use watchpost::config;

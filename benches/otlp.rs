@@ -5,28 +5,18 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-#[path = "../tests/it/support/collector.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod collector;
-#[path = "../tests/it/support/otlp_json.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod otlp_json;
-#[path = "../tests/it/support/port.rs"]
-mod port;
-#[path = "../tests/it/support/started.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod started;
+mod servers;
 mod support;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use collector::{Backends, Collector};
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry::{InstrumentationScope, KeyValue, SpanId, TraceId};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord, SdkLoggerProvider};
+use servers::collector::{Backends, Collector};
 use support::{draft, head, number, print_machine, row};
 use tokio::task::JoinSet;
 use watchpost::config::{Compression, Exporter, Otlp};

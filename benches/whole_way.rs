@@ -5,25 +5,15 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-#[path = "../tests/it/support/collector.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod collector;
-#[path = "../tests/it/support/otlp_json.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod otlp_json;
-#[path = "../tests/it/support/port.rs"]
-mod port;
-#[path = "../tests/it/support/started.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
-mod started;
+mod servers;
 mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use collector::Collector;
 use serde_json::json;
+use servers::collector::Collector;
 use support::{Times, head, latency_row, number, print_machine, resident_mib, row};
 use tokio::task::JoinHandle;
 use watchpost::config::{self, Compression, Exporter, Otlp, Settings};
