@@ -7,6 +7,7 @@ mod begin;
 mod keep;
 mod local;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ impl Bench {
 
     fn events(&self, id: &StreamId) -> Vec<Event> {
         let page = self.sessions.store().stream(id, 1, Limit::events(10_000)).expect("readable");
-        page.into_iter().map(|logged| logged.event).collect()
+        page.into_iter().map(|logged| Arc::unwrap_or_clone(logged.event)).collect()
     }
 
     fn kinds(&self, id: &StreamId) -> Vec<String> {

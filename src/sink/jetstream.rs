@@ -208,7 +208,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_goes_out_before_it_was_resumed() {
         let mut sink = JetStream::new(config::JetStream::default()).expect("good subjects");
-        let batch = [Logged { offset: 0, event: event("core.process.default.web.started", "started") }];
+        let event = event("core.process.default.web.started", "started").into();
+        let batch = [Logged { offset: 0, event }];
         let sent = sink.send(&batch).await;
         assert!(sent.settled == 0 && matches!(sent.error, Some(Error::Retryable(_))), "{sent:?}");
     }

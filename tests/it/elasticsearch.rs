@@ -4,6 +4,7 @@ mod delivery;
 mod setup;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -38,8 +39,9 @@ fn of_day(day: u8, from: u64, count: u64) -> Vec<Logged> {
     let observed: Timestamp = format!("2025-10-{day:02}T12:00:00.000Z").parse().expect("a time");
     let mut run = events::run(from, count);
     for logged in &mut run {
-        logged.event.id = uuid::Uuid::from_u128(u128::from(day) << 64 | u128::from(logged.offset));
-        (logged.event.ts, logged.event.observed) = (observed, observed);
+        let event = Arc::make_mut(&mut logged.event);
+        event.id = uuid::Uuid::from_u128(u128::from(day) << 64 | u128::from(logged.offset));
+        (event.ts, event.observed) = (observed, observed);
     }
     run
 }

@@ -1,5 +1,6 @@
 //! The JetStream sink against a real server: what is in the stream after whatever happened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
@@ -161,7 +162,7 @@ async fn what_would_have_expired_does_not_fill_a_hole() {
     let server = Server::start();
     let mut log = events::run(0, 20);
     for logged in &mut log[..5] {
-        logged.event.observed = logged.event.observed.plus_millis(-25 * 3600 * 1000);
+        Arc::make_mut(&mut logged.event).observed = logged.event.observed.plus_millis(-25 * 3600 * 1000);
     }
     let mut driver = Driver::new(server.settings());
     driver.drain(&log).await;
@@ -258,7 +259,8 @@ async fn a_stream_with_other_settings_is_used_as_it_is() {
     context.create_stream(config).await.expect("made");
     let mut driver = Driver::new(server.settings());
     let mut log = events::run(0, 10);
-    log[4].event.subject = "core.source.main.source_up".to_owned().try_into().expect("a subject");
+    Arc::make_mut(&mut log[4].event).subject =
+        "core.source.main.source_up".to_owned().try_into().expect("a subject");
     driver.drain(&log).await;
     let config = context.get_stream("PROCESS_EVENTS").await.expect("there").cached_info().config.clone();
     assert_eq!(config.max_messages, 1000);
@@ -283,7 +285,7 @@ async fn what_the_stream_refuses_holds_nobody_up() {
     let large = format!(r#"{{"process":"web","namespace":"default","x":"{}"}}"#, "x".repeat(5000));
     let large = watchpost::event::Data::parse(large).expect("an object");
     for index in [0, 10, 11, 99] {
-        log[index].event.data = large.clone();
+        Arc::make_mut(&mut log[index].event).data = large.clone();
     }
     let mut driver = Driver::new(server.settings());
     driver.resume().await.expect("connected");

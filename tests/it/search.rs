@@ -1,5 +1,7 @@
 //! The same queries in Elasticsearch and over the log: the same events come out.
 
+use std::sync::Arc;
+
 use watchpost::client::Reader;
 use watchpost::elasticsearch::Connection;
 use watchpost::event::{Event, Timestamp};
@@ -31,7 +33,10 @@ async fn events() -> (Reader, Vec<Event>) {
     assert_eq!(resumed(server.settings()).await.send(&logged).await, all(6));
     server.documents("logs-watchpost.otel-*").await;
     log.close();
-    (Reader::Store { store, prefixes: vec!["core.process".into()] }, logged.into_iter().map(|l| l.event).collect())
+    (
+        Reader::Store { store, prefixes: vec!["core.process".into()] },
+        logged.into_iter().map(|l| Arc::unwrap_or_clone(l.event)).collect(),
+    )
 }
 
 fn query(text: &str) -> Query {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 
 use serde_json::json;
 use watchpost::client::{self, Client, sessions};
@@ -54,7 +55,7 @@ impl Bench {
 
 fn events(store: &Store, id: &StreamId) -> Vec<Event> {
     let events = store.stream(id, 1, Limit::events(10_000)).expect("readable");
-    events.into_iter().map(|logged| logged.event).collect()
+    events.into_iter().map(|logged| Arc::unwrap_or_clone(logged.event)).collect()
 }
 
 fn kinds(store: &Store, id: &StreamId) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! A store that takes nothing for a while: senders are told to try later, no seq is lost, and when it lasts the
 //! sessions that were refused are failed by an event, once there is a store that takes one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchpost::config;
@@ -49,7 +50,7 @@ impl Bench {
 
     fn events(&self, id: &StreamId) -> Vec<Event> {
         let events = self.sessions.store().stream(id, 1, Limit::events(1000)).expect("readable");
-        events.into_iter().map(|logged| logged.event).collect()
+        events.into_iter().map(|logged| Arc::unwrap_or_clone(logged.event)).collect()
     }
 
     fn kinds(&self, id: &StreamId) -> Vec<String> {

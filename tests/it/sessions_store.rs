@@ -1,5 +1,6 @@
 //! The rules of sessions, as the store's writer holds them, the list of sessions, and pruning.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchpost::config;
@@ -60,7 +61,7 @@ impl Open {
 
     fn events(&self, session: &str) -> Vec<Event> {
         let events = self.store.stream(&id(session), 1, Limit::events(10_000)).expect("a stream");
-        events.into_iter().map(|logged| logged.event).collect()
+        events.into_iter().map(|logged| Arc::unwrap_or_clone(logged.event)).collect()
     }
 
     fn kinds(&self, session: &str) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The spool, taken in by a service over a store: in order, once, whatever is cut off in between.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -71,7 +72,7 @@ impl Bench {
 
     fn events(&self, session: &str) -> Vec<Event> {
         let log = self.store.stream(&id(session), 1, Limit::events(100_000)).expect("readable");
-        log.into_iter().map(|logged| logged.event).collect()
+        log.into_iter().map(|logged| Arc::unwrap_or_clone(logged.event)).collect()
     }
 
     fn kinds(&self, session: &str) -> Vec<String> {

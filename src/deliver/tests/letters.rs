@@ -15,7 +15,7 @@ async fn what_is_refused_is_kept_durably_and_holds_nobody_up() {
     let letters = bench.letters();
     let told: Vec<_> = letters.iter().map(|l| (l.offset, l.reason.as_str(), l.attempts, l.retrying)).collect();
     assert_eq!(told, [(Some(1), "no 1", 1, false), (Some(3), "no 3", 1, false)]);
-    assert_eq!(letters[0].event, bench.store.log(1, store::Limit::events(1)).expect("readable")[0].event);
+    assert_eq!(letters[0].event, *bench.store.log(1, store::Limit::events(1)).expect("readable")[0].event);
     assert_eq!(bench.cursor().expect("saved")["offset"], 4, "saved with the last letter");
 }
 

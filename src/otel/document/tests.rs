@@ -78,7 +78,8 @@ fn what_is_unknown_is_left_out_and_no_time_is_the_observed_one() {
 
 #[test]
 fn the_data_stream_is_that_of_the_utc_day_of_the_commit() {
-    let mut event = crate::otel::reference::examples::events().expect("examples").remove(0).event;
+    let first = crate::otel::reference::examples::events().expect("examples").remove(0);
+    let mut event = Event::clone(&first.event);
     for (observed, stream) in [
         ("2025-12-31T23:59:59.999Z", "logs-watchpost.otel-20251231"),
         ("2026-01-01T00:30:00.000+01:00", "logs-watchpost.otel-20251231"),

@@ -18,9 +18,10 @@ pub(super) fn context() -> Context {
 /// An event of that stream and type.
 pub(super) fn event(stream: &str, kind: &str, data: &str) -> Logged {
     let mut logged = examples::events().expect("examples").remove(0);
-    logged.event.session = StreamId::new(stream).expect(stream);
-    logged.event.kind = crate::event::Kind::new(kind).expect(kind);
-    logged.event.data = Data::parse(data.into()).expect(data);
+    let event = Arc::make_mut(&mut logged.event);
+    event.session = StreamId::new(stream).expect(stream);
+    event.kind = crate::event::Kind::new(kind).expect(kind);
+    event.data = Data::parse(data.into()).expect(data);
     logged
 }
 
@@ -117,12 +118,13 @@ fn two_fields_that_mean_one_attribute_are_both_there() {
 fn what_is_known_of_an_events_origin_is_there() {
     let mut logged = event("hub-project", "deployed", "{}");
     let id = uuid::Uuid::from_u128(7);
-    logged.event.origin.hub_id = Some("main".into());
-    logged.event.origin.source = Some("web".into());
-    logged.event.correlation_id = Some(id);
-    logged.event.hops = 2;
-    logged.event.ts = "1969-01-01T00:00:00.000Z".parse().expect("a time");
-    logged.event.severity = Severity::Other("loud".into());
+    let event = Arc::make_mut(&mut logged.event);
+    event.origin.hub_id = Some("main".into());
+    event.origin.source = Some("web".into());
+    event.correlation_id = Some(id);
+    event.hops = 2;
+    event.ts = "1969-01-01T00:00:00.000Z".parse().expect("a time");
+    event.severity = Severity::Other("loud".into());
     assert_eq!(get(&logged, names::HUB_ID).as_deref(), Some(r#"Text("main")"#));
     assert_eq!(get(&logged, names::SOURCE_NAME).as_deref(), Some(r#"Text("web")"#));
     assert_eq!(get(&logged, names::CORRELATION_ID), Some(format!("{:?}", Value::from(id.to_string()))));
@@ -136,7 +138,7 @@ fn what_is_known_of_an_events_origin_is_there() {
 fn the_event_name_of_a_hub_says_domain_and_action_and_not_which_hub() {
     let check = |subject: &str, name: &str| {
         let mut logged = event("hub-project", "deployed", "{}");
-        logged.event.subject = Subject::parse(subject).expect(subject);
+        Arc::make_mut(&mut logged.event).subject = Subject::parse(subject).expect(subject);
         assert_eq!(record(&logged, &context()).event_name, name, "{subject}");
     };
     check("hub.main.project", "hub.project.event");

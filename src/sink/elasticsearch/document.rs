@@ -98,7 +98,7 @@ mod tests {
         let subject = testing::subject("core.process.default.web.started");
         let event = testing::event("proc-main-1", "started");
         let event = Event { id: uuid::Uuid::from_u128(7), ts: time, observed: time, subject, ..event };
-        Logged { offset: 0, event }
+        Logged { offset: 0, event: event.into() }
     }
 
     #[test]
@@ -106,7 +106,8 @@ mod tests {
         let document = Document::of(&logged(), &mut Tracker::default());
         let sent = document.keep().expect("a short one");
         assert!(sent.starts_with(r#"{"stream":"logs-watchpost.otel-20251016","id":"00000000-0000-0000"#), "{sent}");
-        let changed = Logged { offset: 1, event: Event { seq: 9, ..logged().event } };
+        let changed = Event { seq: 9, ..Event::clone(&logged().event) };
+        let changed = Logged { offset: 1, event: changed.into() };
         let again = Document::again(&Again { logged: changed.clone(), sent: Some(sent) });
         assert_eq!(again, document, "whatever the event would be now");
         assert_ne!(Document::again(&Again { logged: changed, sent: None }), document);

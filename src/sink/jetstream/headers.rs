@@ -122,7 +122,7 @@ mod tests {
             trace: Some(Trace { trace_id: "a".repeat(32), span_id: Some("b".repeat(16)), parent_id: None }),
             ..testing::event("hub-project", "created")
         };
-        Logged { offset: 40, event }
+        Logged { offset: 40, event: event.into() }
     }
 
     fn check(expect: &Expect, in_turn: bool, expected: &[(&str, &str)], missing: &[&str]) {

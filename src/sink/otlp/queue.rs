@@ -300,8 +300,8 @@ mod tests {
     use crate::event::testing;
 
     fn log(events: Range<Offset>) -> Vec<Logged> {
-        let event = testing::event("proc-main-1", "started");
-        events.map(|offset| Logged { offset, event: event.clone() }).collect()
+        let event = Arc::new(testing::event("proc-main-1", "started"));
+        events.map(|offset| Logged { offset, event: Arc::clone(&event) }).collect()
     }
 
     const LIMITS: Limits = Limits { records: 4, bytes: 1000 };

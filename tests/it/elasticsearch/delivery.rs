@@ -1,5 +1,6 @@
 //! The whole way from the log, over an outage, on a server of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -73,7 +74,7 @@ async fn a_server_that_is_killed_and_comes_back_has_every_event_once() {
 async fn too_large_is_cut(server: &Server) {
     let mut batch = of_day(11, 0, 2000);
     let huge = format!(r#"{{"process":"web","namespace":"default","text":"{}"}}"#, "x".repeat(60 * 1024));
-    batch[1000].event.data = watchpost::event::Data::parse(huge).expect("an object");
+    Arc::make_mut(&mut batch[1000].event).data = watchpost::event::Data::parse(huge).expect("an object");
     let mut sink = resumed(config::Elasticsearch { batch_documents: 10_000, ..server.settings() }).await;
     let sent = sink.send(&batch).await;
     assert_eq!(sent.settled, all(2000).settled, "{sent:?}");

@@ -27,7 +27,7 @@ pub(crate) fn of(process: &str, kind: &str, offset: Offset) -> Logged {
         hops: 0,
         data: Data::parse(data).expect("an object"),
     };
-    Logged { offset, event }
+    Logged { offset, event: event.into() }
 }
 
 /// The id of the event at an offset.

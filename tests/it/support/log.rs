@@ -1,5 +1,6 @@
 //! A store in memory with its ingest, and waiting for what comes into it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchpost::event::Event;
@@ -35,7 +36,7 @@ impl Log {
             let page = self.store.log(from, Limit::events(10_000)).expect("a log");
             let Some(last) = page.last() else { return events };
             from = last.offset + 1;
-            events.extend(page.into_iter().map(|logged| logged.event));
+            events.extend(page.into_iter().map(|logged| Arc::unwrap_or_clone(logged.event)));
         }
     }
 

@@ -114,7 +114,7 @@ fn logged(offset: Offset) -> Logged {
         data: testing::data(json!({ "service": format!("service-{offset}") }).to_string()),
         ..testing::event(&format!("session-{offset}"), "session_started")
     };
-    Logged { offset, event }
+    Logged { offset, event: event.into() }
 }
 
 #[tokio::test(start_paused = true)]
