@@ -50,6 +50,8 @@ pub struct Settings {
     pub required: bool,
     /// Whether a person may have everything sent again ([`reset()`]).
     pub resettable: bool,
+    /// Where everything was sent, more events are waited for so long once there is one, to go with it.
+    pub gather: Duration,
     /// A call of the sink is given up after this.
     pub call_timeout: Duration,
     /// The first wait after an error is at most this.
@@ -73,6 +75,7 @@ impl Default for Settings {
         Self {
             required: true,
             resettable: false,
+            gather: Duration::ZERO,
             call_timeout: Duration::from_secs(60),
             backoff_first: Duration::from_millis(100),
             backoff_most: Duration::from_secs(30),

@@ -1,5 +1,7 @@
 //! The deliveries that the settings ask for, each with its sink and its cursor.
 
+use std::time::Duration;
+
 use super::Error;
 use super::tasks::{Stage, Tasks};
 use crate::config::{Elasticsearch, JetStream, Otlp, Settings};
@@ -7,6 +9,9 @@ use crate::deliver::{self, Delivery, Handle};
 use crate::sink::otlp::{self, Channel, Signal};
 use crate::sink::{Sink, elasticsearch, jetstream};
 use crate::store::Store;
+
+/// Nobody looks at a backend within that time, and each request and each saved cursor is for more events.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Starts them all; pruning waits no longer for sinks that were there before and are not configured any more.
 pub(super) fn start(settings: &Settings, store: &Store, tasks: &mut Tasks) -> Result<Vec<Handle>, Error> {
@@ -42,8 +47,8 @@ impl Deliveries<'_> {
 
     fn otlp(&mut self, settings: &Otlp) -> Result<(), Error> {
         let how = resettable(settings.required);
-        // The sinks of log records and spans make their own channels later, at `resume`; here one is made so that a setting that cannot be used
-        // stops the start.
+        // The sinks of log records and spans make their own channels later, at `resume`; here one is made so that a
+        // setting that cannot be used stops the start.
         if let Some(exporter) = &settings.logs {
             Channel::new(exporter, Signal::Logs)?;
             self.spawn(format!("{}-logs", settings.name), otlp::Logs::new(settings, exporter.clone()), how.clone());
@@ -57,7 +62,8 @@ impl Deliveries<'_> {
             let end = self.store.range().end;
             let (fold, exporter) = otlp::metrics::new(settings.max_series, settings.metrics_interval, end, channel);
             // Nothing of it hangs on the receiver: it is always up with the log, and pruning may wait for it.
-            self.spawn(format!("{}-metrics", settings.name), fold, deliver::Settings::default());
+            let how = deliver::Settings { gather: GATHER, ..deliver::Settings::default() };
+            self.spawn(format!("{}-metrics", settings.name), fold, how);
             self.tasks.spawn("the export of metrics", Stage::Exports, |stop| async move {
                 exporter.run(stop).await;
                 Ok(())
@@ -85,5 +91,5 @@ impl Deliveries<'_> {
 
 /// Of a destination in which an event that comes again counts once, whenever it comes.
 fn resettable(required: bool) -> deliver::Settings {
-    deliver::Settings { required, resettable: true, ..deliver::Settings::default() }
+    deliver::Settings { required, resettable: true, gather: GATHER, ..deliver::Settings::default() }
 }

@@ -24,7 +24,7 @@ impl<S: Sink> Delivery<S> {
             }
         };
         tokio::select! {
-            _ = durable.changed() => {}
+            _ = durable.changed() => self.gather().await,
             () = save => {
                 // The next time it is due again: nothing is lost meanwhile.
                 if let Err(error) = self.save_memory() {
@@ -35,6 +35,15 @@ impl<S: Sink> Delivery<S> {
             () = self.nudge.notified() => self.looked = None,
             () = sleep(self.settings.look_for_retries) => {}
             () = self.shutdown.cancelled() => {}
+        }
+    }
+
+    async fn gather(&mut self) {
+        if !self.settings.gather.is_zero() {
+            tokio::select! {
+                () = sleep(self.settings.gather) => {}
+                () = self.shutdown.cancelled() => {}
+            }
         }
     }
 

@@ -35,6 +35,12 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
+    /// The UTC day: year, month and day of the month.
+    pub fn date(self) -> (i16, i8, i8) {
+        let date = jiff::tz::TimeZone::UTC.to_datetime(self.inner()).date();
+        (date.year(), date.month(), date.day())
+    }
+
     fn inner(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX)
     }

@@ -27,11 +27,10 @@ pub fn text(event: &Event) -> String {
 }
 
 fn unknown(what: &str, data: &str) -> String {
-    let mut head: String = data.chars().take(UNKNOWN).collect();
-    if head.len() < data.len() {
-        head.push('…');
+    match data.char_indices().nth(UNKNOWN) {
+        Some((end, _)) => [what, " ", &data[..end], "…"].concat(),
+        None => [what, " ", data].concat(),
     }
-    format!("{what} {head}")
 }
 
 /// With every control character written out, so that no name can drive a terminal, nor turn the order of what

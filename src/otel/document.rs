@@ -58,8 +58,8 @@ pub fn data_stream(event: &Event) -> String {
 
 /// The UTC day of a time, YYYYMMDD.
 pub fn day(time: Timestamp) -> String {
-    let text = time.to_string();
-    text.split('T').next().unwrap_or_default().replace('-', "")
+    let (year, month, day) = time.date();
+    format!("{year:04}{month:02}{day:02}")
 }
 
 /// In the exporter's order.

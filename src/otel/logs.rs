@@ -71,10 +71,10 @@ pub fn severity(severity: &Severity) -> u8 {
 fn event_name(event: &Event) -> String {
     let kind = event.kind.as_str();
     match event.session.class() {
-        Class::Process => format!("process.{kind}"),
-        Class::Source => format!("source.{kind}"),
-        Class::Session => format!("session.{kind}"),
-        Class::Observer => format!("observer.{kind}"),
+        Class::Process => ["process.", kind].concat(),
+        Class::Source => ["source.", kind].concat(),
+        Class::Session => ["session.", kind].concat(),
+        Class::Observer => ["observer.", kind].concat(),
         Class::Hub => {
             hub(event).unwrap_or_else(|| format!("{}.{kind}", event.session.as_str().replacen('-', ".", 1)))
         }
@@ -89,9 +89,9 @@ fn hub(event: &Event) -> Option<String> {
 }
 
 fn one_line(text: &str) -> String {
-    let Some((end, _)) = text.char_indices().nth(MAX_BODY_CHARS - 1) else {
-        return body::printable(text);
-    };
+    // There are no more characters than bytes.
+    let end = if text.len() < MAX_BODY_CHARS { None } else { text.char_indices().nth(MAX_BODY_CHARS - 1) };
+    let Some((end, _)) = end else { return body::printable(text) };
     let whole = body::printable(&text[..end]);
     let mut head: String = whole.chars().take(MAX_BODY_CHARS - 1).collect();
     head.push('…');

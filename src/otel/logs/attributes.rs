@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::fields::{self, Row};
 use crate::event::{Class, Event, Fields};
@@ -67,13 +68,14 @@ fn whole(event: &Event) -> (Vec<Attribute<'_>>, usize) {
 fn envelope<'a>(event: &'a Event, found: &mut Attributes<'a>) {
     let class = event.session.class();
     let mut put = |name: &'static str, value: Value<'a>| found.push(name.into(), value);
-    put(names::EVENT_ID, event.id.to_string().into());
+    let id = event.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned();
+    put(names::EVENT_ID, id.clone().into());
     put(names::EVENT_TYPE, event.kind.as_str().into());
     put(names::EVENT_SEQ, event.seq.into());
     put(names::EVENT_SUBJECT, event.subject.as_str().into());
     put(names::STREAM_ID, event.session.as_str().into());
     put(names::STREAM_CLASS, class_name(class).into());
-    put(names::DOCUMENT_ID, event.id.to_string().into());
+    put(names::DOCUMENT_ID, id.into());
     put(names::DATA_STREAM_DATASET, document::DATASET.into());
     put(names::DATA_STREAM_NAMESPACE, document::day(event.observed).into());
     if class == Class::Session {
@@ -129,7 +131,7 @@ impl<'a> Attributes<'a> {
         let mut aliases = Vec::new();
         for (name, value) in fields.iter().rev() {
             let name = decoded(name.get());
-            let name = if prefix.is_empty() { name } else { format!("{prefix}{name}").into() };
+            let name = if prefix.is_empty() { name } else { [prefix, &name].concat().into() };
             match fields::is_alias(&name) {
                 true => aliases.push((name, value.get())),
                 false => self.field(&name, value.get(), rows),
@@ -158,7 +160,7 @@ impl<'a> Attributes<'a> {
             }
         }
         if let Some(value) = free(name, raw) {
-            let name = format!("{}{name}", names::DATA_PREFIX);
+            let name = [names::DATA_PREFIX, name].concat();
             if self.place(&name).is_none() {
                 self.push(name.into(), value);
             }

@@ -98,9 +98,18 @@ impl Chunk {
     /// What was appended behind so many records, as a chunk of its own.
     fn split_off(&mut self, records: usize) -> Self {
         let start = self.start_of(records);
-        let mut items = self.items.split_off(records);
-        items.iter_mut().for_each(|item| item.end -= start);
-        Self { bytes: self.bytes.split_off(start), items, parts: Vec::new() }
+        let mut behind = self.as_large();
+        behind.bytes.extend_from_slice(&self.bytes[start..]);
+        self.bytes.truncate(start);
+        behind.items.extend(self.items.drain(records..));
+        behind.items.iter_mut().for_each(|item| item.end -= start);
+        behind
+    }
+
+    /// An empty one with the room that this one took: the next request is much like the last.
+    fn as_large(&self) -> Self {
+        let (bytes, items) = (self.bytes.len(), self.items.len());
+        Self { bytes: Vec::with_capacity(bytes), items: Vec::with_capacity(items), parts: Vec::new() }
     }
 
     /// The end of the longest piece from the start of a part that one request may carry: at least one record,
@@ -167,7 +176,7 @@ impl Queue {
             fold(logged, &mut self.open);
             self.folded = logged.offset + 1;
             if self.open.is_over(limits) {
-                let behind = if before > 0 { self.open.split_off(before) } else { Chunk::default() };
+                let behind = if before > 0 { self.open.split_off(before) } else { self.open.as_large() };
                 self.close();
                 self.open = behind;
                 return true;
