@@ -16,7 +16,7 @@ use super::log::folded;
 use super::world::World;
 
 /// Few at a time, so that a delivery takes long enough to be killed in.
-const FEW: &str = "batch_documents: 4, window: 1";
+const FEW: &str = "batch_documents: 2, window: 1";
 
 impl World {
     /// Puts a template over ours by which the id of a request is a number, which it is not.
