@@ -203,7 +203,8 @@ impl<S: Sink> Delivery<S> {
         if page.end == offset {
             // Reached, and nothing to try it with: that must do.
             self.breaker.succeeded();
-            return Ok(Next::Idle);
+            // Where retries were found, there may be more.
+            return Ok(if self.looked.is_none() { Next::Turn } else { Next::Idle });
         }
         page.events.retain(|logged| self.sink.wants(&logged.event));
         self.pages.read_ahead(page.end);

@@ -180,13 +180,7 @@ async fn requests_that_are_larger_than_the_collector_takes_are_split() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spans_wait_in_the_log_while_the_collectors_queue_is_full() {
     let mut backend = Collector::stopped(Backends::default());
-    let tempo = Some(backend.grpc().replace("http://", ""));
-    let edits = vec![
-        ("queue_size: 1073741824", "queue_size: 20000".to_owned()),
-        ("min_size: 1048576", "min_size: 4000".to_owned()),
-        ("max_size: 4194304", "max_size: 8000".to_owned()),
-    ];
-    let mut collector = Collector::with(Backends { tempo, edits, ..Backends::default() });
+    let mut collector = Collector::with(Backends::small_queue(&backend));
     let store = Store::memory();
     let mut written = Written::new(store.clone(), "chain-1", &Workload::default());
     while written.write(1000) > 0 {}

@@ -2,10 +2,13 @@
 //! real ones. What arrives is held against the log and its folds: nothing is missing, nothing counts twice.
 
 mod arrived;
+mod conflict;
+mod full;
 mod killed;
 mod log;
 mod outages;
 mod replayed;
+mod world;
 
 use watchpost::elasticsearch::{Connection, setup};
 
@@ -15,10 +18,10 @@ use super::support::elasticsearch::Server;
 use super::support::prometheus::Prometheus;
 use super::support::standard::Standard;
 
-/// What a daemon is told to deliver to.
-fn configuration(collector: &Collector, server: &Server) -> String {
+/// What a daemon is told to deliver to, with more in its settings of OTLP and of Elasticsearch.
+fn configuration(collector: &Collector, server: &Server, otlp: &str, elasticsearch: &str) -> String {
     format!(
-        "otlp: {{endpoint: '{}', metrics_interval: 300ms}}\nelasticsearch: {{url: '{}'}}\n\
+        "otlp: {{endpoint: '{}', metrics_interval: 300ms, {otlp}}}\nelasticsearch: {{url: '{}', {elasticsearch}}}\n\
          telemetry: {{export: false}}\n",
         collector.grpc(),
         server.url()
@@ -30,11 +33,17 @@ async fn template(server: &Server) {
     setup(&Connection::new(&settings).expect("settings"), settings.retention).await.expect("a template");
 }
 
-/// Waits until everything is everywhere, and holds it against the log.
-async fn check(mut folded: Folded, collector: &Collector, server: &Server, prometheus: &Prometheus, once: bool) {
+/// Waits until everything is everywhere, and holds it against the log. Logs and spans may be two Collectors' files.
+async fn check(
+    mut folded: Folded,
+    [logs, spans]: [&Collector; 2],
+    server: &Server,
+    prometheus: &Prometheus,
+    once: bool,
+) {
     arrived::documents(&folded, server).await;
-    arrived::logs(&folded, collector, once).await;
-    arrived::spans(&folded, collector, once).await;
+    arrived::logs(&folded, logs, once).await;
+    arrived::spans(&folded, spans, once).await;
     super::otlp_metrics::in_prometheus(prometheus, &folded.series()).await;
 }
 
@@ -45,12 +54,12 @@ async fn every_event_is_everywhere_once_with_the_spans_and_the_metrics_of_the_fo
     template(&server).await;
     let prometheus = Prometheus::start();
     let collector = Collector::start(Some(&prometheus.url()));
-    let standard = Standard::start(&configuration(&collector, &server)).await;
+    let standard = Standard::start(&configuration(&collector, &server, "", "")).await;
     standard.sessions(1).await;
     standard.recordings_ended().await;
     standard.wait_until_all_is_told().await;
     let dir = standard.drain().await;
     let folded = folded(dir.path());
     assert!(folded.events.len() > 500 && folded.spans.len() > 100, "{} events", folded.events.len());
-    check(folded, &collector, &server, &prometheus, true).await;
+    check(folded, [&collector; 2], &server, &prometheus, true).await;
 }

@@ -48,6 +48,21 @@ async fn a_dead_letter_is_sent_again_at_a_persons_wish() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_letters_are_sent_again_one_after_the_other_without_a_wait() {
+    let mut bench = Bench::new();
+    bench.append_wanted(150);
+    bench.sink.script().sends = [Do::Refuse(&ALL)].into();
+    let running = bench.run();
+    running.drained().await;
+    dead_letter::retry_all(&bench.store, &dead_letter::Filter::default()).expect("readable");
+    running.handle.nudge();
+    let asked = Instant::now();
+    running.until("the retries", |status| status.delivered == 150).await;
+    assert!(asked.elapsed() < Settings::default().look_for_retries, "{:?}", asked.elapsed());
+    assert!(bench.letters().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn dead_letters_are_listed_by_pages_counted_and_discarded() {
     let mut bench = Bench::new();
     bench.append_wanted(150);

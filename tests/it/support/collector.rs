@@ -33,6 +33,21 @@ pub(crate) struct Backends {
     pub(crate) edits: Vec<(&'static str, String)>,
 }
 
+impl Backends {
+    /// Those of spans that go to another Collector, over a queue that a session fills. What was waiting is tried
+    /// again within a second once that one is back.
+    pub(crate) fn small_queue(tempo: &Collector) -> Self {
+        let edits = [
+            ("queue_size: 1073741824\n      num_consumers: 2", "queue_size: 20000\n      num_consumers: 2"),
+            ("min_size: 1048576", "min_size: 4000"),
+            ("max_size: 4194304", "max_size: 8000"),
+            ("max_interval: 30s", "max_interval: 1s"),
+        ];
+        let edits = edits.map(|(from, to)| (from, to.to_owned())).to_vec();
+        Self { tempo: Some(tempo.grpc().replace("http://", "")), edits, ..Self::default() }
+    }
+}
+
 impl Collector {
     /// Starts one that writes logs and spans to files, and sends metrics to Prometheus, if there is one.
     pub(crate) fn start(prometheus: Option<&str>) -> Self {

@@ -55,11 +55,20 @@ impl Daemon {
 
     /// What the API answers to a post below `/api/sessions`, if it takes it.
     pub(crate) async fn post(&self, path: &str, body: &str) -> Option<Value> {
-        let client = reqwest::Client::builder().unix_socket(self.dir().join("api")).build().expect("a client");
-        let request = client.post(format!("http://localhost/api/sessions{path}")).body(body.to_owned());
+        let request = self.client().post(format!("http://localhost/api/sessions{path}")).body(body.to_owned());
         let answer = request.header("content-type", "application/json").send().await.expect("an answer");
         answer.status().is_success().then_some(())?;
         Some(answer.json().await.expect("JSON"))
+    }
+
+    /// What the API answers to a path.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.client().get(format!("http://localhost{path}")).send().await.expect("an answer");
+        answer.json().await.expect("JSON")
+    }
+
+    fn client(&self) -> reqwest::Client {
+        reqwest::Client::builder().unix_socket(self.dir().join("api")).build().expect("a client")
     }
 
     /// Sends it a signal.

@@ -1,42 +1,21 @@
 //! Each server fails in each of its ways, and the daemon is killed meanwhile.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
 use watchpost::config::Protocol;
 
-use super::super::support::collector::Collector;
-use super::super::support::daemon::beside;
-use super::super::support::elasticsearch::Server;
 use super::super::support::otlp::{Answer, Receiver, Reply, Request};
-use super::super::support::prometheus::Prometheus;
-use super::killed::Killed;
+use super::killed::{Killed, letters};
 use super::log::folded;
-use super::{check, configuration, template};
+use super::world::World;
 
 /// What OTLP waits for where the Collector does not take anything.
 const OTLP: &[&str] = &["otlp-logs", "otlp-spans"];
 
-struct World {
-    collector: Collector,
-    server: Server,
-    prometheus: Prometheus,
-    daemon: Killed,
-}
-
 impl World {
-    async fn start() -> Self {
-        let server = tokio::task::spawn_blocking(Server::start).await.expect("a server");
-        template(&server).await;
-        let prometheus = Prometheus::start();
-        let collector = Collector::start(Some(&prometheus.url()));
-        let daemon = Killed::start(configuration(&collector, &server)).await;
-        Self { collector, server, prometheus, daemon }
-    }
-
     /// A session before a kill in the middle of the outage and one after it, and once more when it is over.
     /// Meanwhile nobody waits but those whose server is away.
     async fn outage(
@@ -83,18 +62,7 @@ async fn nothing_is_lost_and_nothing_counts_twice_when_each_server_fails_and_the
         .await;
     world.outage(&[], async |world| world.prometheus.stop(), async |world| world.prometheus.restart()).await;
     let dir = world.daemon.drain().await;
-    let folded = folded(dir.path());
-    check(folded, &world.collector, &world.server, &world.prometheus, false).await;
-    assert_eq!(letters(dir.path()), [] as [Value; 0], "no event was given up");
-}
-
-/// The dead letters of a store that no daemon holds.
-fn letters(dir: &Path) -> Vec<Value> {
-    let mut command = beside(dir, &["dlq", "list", "--json", "--store"]);
-    let output = command.arg(dir.join("store")).output().expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).expect("UTF-8");
-    lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    world.check(dir.path(), &world.collector).await;
 }
 
 /// Never takes the events whose ids end in 7, and says of how many that is.

@@ -36,7 +36,7 @@ async fn a_replay_of_the_whole_store_to_an_empty_backend_gives_the_same() {
     let mut server = tokio::task::spawn_blocking(Server::start).await.expect("a server");
     template(&server).await;
     let mut collector = Collector::start(None);
-    let mut daemon = Killed::start(configuration(&collector, &server)).await;
+    let mut daemon = Killed::start(configuration(&collector, &server, "", "")).await;
     daemon.session().await;
     daemon.session().await;
     let events = daemon.run(&["events", "query", "--json"]).await.expect("events").lines().count();
