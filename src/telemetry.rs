@@ -11,6 +11,7 @@ mod instruments;
 mod layers;
 pub mod names;
 mod outage;
+mod unnamed;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -32,6 +33,7 @@ use uuid::Uuid;
 
 use self::export::Exporters;
 use self::instruments::Observed;
+use self::unnamed::Unnamed;
 use crate::config::Settings;
 use crate::deliver::Handle;
 use crate::event::Invalid;
@@ -75,7 +77,7 @@ impl Telemetry {
         let resource = resource(&settings.store.dir.to_string_lossy());
         let exporters = Exporters::new(exporter)?;
         let traces = SdkTracerProvider::builder().with_resource(resource.clone());
-        let logs = SdkLoggerProvider::builder().with_resource(resource.clone());
+        let logs = SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(Unnamed);
         let exported = Exported {
             traces: traces.with_batch_exporter(exporters.spans).build(),
             logs: logs.with_batch_exporter(exporters.logs).build(),

@@ -225,6 +225,7 @@ async fn check_arrival(settings: Settings, collector: &Collector) {
     let logs = until("the log", async || Some(collector.logs()).filter(|logs| !logs.is_empty())).await;
     let draining = logs.iter().find(|log| log["body"]["stringValue"] == "draining").expect("it was logged");
     assert_eq!(draining["severityText"], "INFO");
+    assert!(logs.iter().all(|log| log.get("eventName").is_none()), "a place in the source is no name: {logs:?}");
     for told in spans.iter().chain(&logs) {
         let resource = &told["resource"];
         assert_eq!(resource["service.name"], "watchpost");
