@@ -141,7 +141,7 @@ async fn the_command_searches_the_store_where_there_is_no_elasticsearch() {
     };
     let (code, said, error) = run(&["watchpost.process.name:web", "--limit", "2"]);
     assert_eq!((code, said.lines().count()), (Some(0), 2), "{error}");
-    assert!(said.starts_with("2025-10-16 09:53:32.000 info    process.started"), "{said}");
+    assert!(said.starts_with("2025-10-16 09:53:32.000 ▶ "), "{said}");
     let (_, hits, _) = run(&["severity_text:error", "--json"]);
     let hit: serde_json::Value = serde_json::from_str(&hits).expect("one line");
     assert_eq!(hit["document"]["event_name"], "process.crashed");
