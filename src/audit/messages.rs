@@ -92,10 +92,10 @@ pub async fn jetstream(
     let sink = JetStream::new(settings.clone()).map_err(|error| failed(error.to_string()))?;
     let progress = Progress::read(reader, &settings.name).await?;
     let summary = Summary::of(&format!("jetstream {}", settings.stream));
-    let mut audit =
-        Audit { horizon: horizon(stream.cached_info()), ..Audit::new(reader, sink, progress, since, summary) };
+    let mut audit = Audit::new(reader, sink, progress, since, summary);
+    audit.horizon = audit.horizon.max(horizon(stream.cached_info()));
     if stream.cached_info().state.messages > 0 {
-        // A message is no older than its event.
+        // A message is no older than the commit of its event.
         let deliver_policy = since.map_or(DeliverPolicy::All, starting_at);
         let config = pull::OrderedConfig { deliver_policy, ..pull::OrderedConfig::default() };
         let consumer = stream.create_consumer(config).await;
@@ -144,7 +144,9 @@ impl<'a> Audit<'a> {
             log: Log::new(reader, since),
             sink,
             progress,
-            horizon: Timestamp::from_millis(i64::MIN),
+            // Of what was committed before, only what happened later by a sender's clock that is ahead is looked for,
+            // and its message is older than where the stream is read from.
+            horizon: since.unwrap_or(Timestamp::from_millis(i64::MIN)),
             since,
             open: HashMap::new(),
             read_to: 0,
