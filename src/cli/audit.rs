@@ -1,6 +1,7 @@
 //! `watchpost audit`.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::line::printable;
 use super::out::{Out, table};
 use super::{filter, reach};
 use crate::audit::{self, Difference, Error, Finding, Summary};
@@ -48,16 +49,18 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
 }
 
 fn print(finding: &Finding, json: bool, out: &mut Out) -> std::io::Result<()> {
-    if json {
-        return out.json(finding);
-    }
+    if json { out.json(finding) } else { out.line(line(finding)) }
+}
+
+/// A finding in one line. What is extra says of itself whatever its sender wrote.
+fn line(finding: &Finding) -> String {
     let word = match finding.difference {
         Difference::Missing => "missing",
         Difference::Extra => "extra",
         Difference::Different => "different",
     };
     let Finding { backend, id, session, seq, kind, .. } = finding;
-    out.line(format!("{word:<9}  {backend}  {id}  {session}:{seq}  {kind}"))
+    printable(&format!("{word:<9}  {backend}  {id}  {session}:{seq}  {kind}"))
 }
 
 fn summarize(summaries: &[Summary], json: bool, out: &mut Out) -> Result<(), Failure> {
@@ -83,5 +86,18 @@ impl From<Error> for Failure {
             Error::Elasticsearch(error) => error.into(),
             Error::Nats(_) | Error::Stream { .. } => Self::new(Exit::Unavailable, error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_message_says_of_itself_does_not_drive_the_terminal() {
+        let [id, session, kind] = ["a\n", "b\x1b[2J", "c"].map(str::to_owned);
+        let finding =
+            Finding { backend: "jetstream S".into(), difference: Difference::Extra, id, session, seq: 4, kind };
+        assert_eq!(line(&finding), "extra      jetstream S  a\\n  b\\u{1b}[2J:4  c");
     }
 }

@@ -103,9 +103,19 @@ async fn both_ways_tell_what_is_wrong_with_a_query() {
     let (reader, _) = events().await;
     let connection = Connection::new(&prepared().await.settings()).expect("settings");
     // Where no document is of that time, Elasticsearch does not look at the query.
-    let mut search = Search::in_elasticsearch(connection, query("event_name:(a OR"));
+    let mut search = Search::in_elasticsearch(connection.clone(), query("event_name:(a OR"));
     let error = search.page(1).await.expect_err("no query").to_string();
     assert!(error.contains("event_name:(a OR") && error.contains("Encountered"), "{error}");
+
+    for place in ["7", "yesterday/1", "2025-11-01T10:00:00Z"] {
+        let mut search =
+            Search::in_elasticsearch(connection.clone(), Query { after: Some(place.into()), ..query("*") });
+        let error = search.page(1).await.expect_err("no place").to_string();
+        assert!(error.contains(&format!("after: expected a place that a hit told, found `{place}`")), "{error}");
+    }
+    let mut search = Search::over_log(&reader, Query { after: Some("a/b".into()), ..query("*") }).expect("a query");
+    let error = search.page(1).await.expect_err("no place").to_string();
+    assert!(error.contains("after") && error.contains("a/b"), "{error}");
 
     for (text, named) in [
         ("event_name:(a OR", ""),
