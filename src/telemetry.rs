@@ -38,6 +38,7 @@ use crate::config::Settings;
 use crate::deliver::Handle;
 use crate::event::Invalid;
 use crate::ingest::Ingest;
+use crate::sink::otlp::metrics::Counts;
 use crate::store::Store;
 
 pub use instruments::Answered;
@@ -104,8 +105,8 @@ impl Telemetry {
     }
 
     /// Measures these from now on, until it is shut down; to be called once.
-    pub fn observe(&self, store: &Store, ingest: &Ingest, sinks: &[Handle]) {
-        let observed = Arc::new(Observed::new(store.clone(), ingest.clone(), sinks.to_vec()));
+    pub fn observe(&self, store: &Store, ingest: &Ingest, sinks: &[Handle], exports: Option<Arc<Counts>>) {
+        let observed = Arc::new(Observed::new(store.clone(), ingest.clone(), sinks.to_vec(), exports));
         instruments::observe(&self.0.metrics.meter(names::SERVICE), &observed);
         *self.0.observed.lock().unwrap_or_else(PoisonError::into_inner) = Some(observed);
     }

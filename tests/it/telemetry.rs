@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
 use watchpost::api::Listener;
-use watchpost::config::{self, Api, Exporter, JetStream, Secret, Settings};
+use watchpost::config::{self, Api, Exporter, JetStream, Otlp, Secret, Settings};
 use watchpost::daemon::{Daemon, Error, Shutdown};
 use watchpost::event::Offset;
 use watchpost::store::Store;
@@ -70,9 +70,14 @@ impl Running {
 /// Events that are told of on a page.
 const EVENTS: &str = "watchpost_ingest_events_total";
 
+/// Settings with destinations where nobody listens.
 fn nowhere() -> Settings {
     let nats = config::Nats { url: "nats://127.0.0.1:1".into(), ..config::Nats::default() };
-    Settings { jetstream: Some(JetStream { nats, ..JetStream::default() }), ..Settings::default() }
+    let metrics = Some(Exporter { endpoint: "http://127.0.0.1:1".into(), ..Exporter::default() });
+    let often = Duration::from_millis(100);
+    let otlp = Otlp { logs: None, spans: None, metrics, metrics_interval: often, ..Otlp::default() };
+    let jetstream = Some(JetStream { nats, ..JetStream::default() });
+    Settings { jetstream, otlp: Some(otlp), ..Settings::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,9 +91,11 @@ async fn metrics_have_every_name_and_agree_with_what_was_done() {
     assert_eq!(daemon.post("/api/sessions/one/end", json!({"status": "completed"})).await, 200);
     assert_eq!(daemon.post("/api/sessions/one/events", json!({"type": "said"})).await, 409, "it is late");
     let nats = [("watchpost_sink_name", "jetstream-sessions")];
-    let page = until("a failure of the sink", async || {
+    let page = until("a failure of each sink", async || {
         let page = daemon.metrics().await;
-        page.value("watchpost_sink_failures_total", &nats).is_some_and(|failures| failures > 0.0).then_some(page)
+        let failed = page.value("watchpost_metrics_exports_total", &[("watchpost_outcome", "failed")]);
+        let failures = [failed, page.value("watchpost_sink_failures_total", &nats)];
+        failures.iter().all(|failures| failures.is_some_and(|failures| failures > 0.0)).then_some(page)
     });
     let page = page.await;
     let found: BTreeSet<&str> = page.families.keys().map(String::as_str).collect();
@@ -106,6 +113,8 @@ async fn metrics_have_every_name_and_agree_with_what_was_done() {
         ("watchpost_ingest_bus_events", &[], 0.0),
         ("watchpost_sink_lag_events", &nats, 22.0),
         ("watchpost_sink_delivered_total", &nats, 0.0),
+        ("watchpost_metrics_exports_total", &[("watchpost_outcome", "completed")], 0.0),
+        ("watchpost_metrics_exports_total", &[("watchpost_outcome", "refused")], 0.0),
         ("watchpost_dead_letters", &[("watchpost_dead_letter_kind", "late")], 1.0),
         ("watchpost_dead_letters", &[("watchpost_dead_letter_kind", "delivery")], 0.0),
         ("watchpost_store_healthy_ratio", &[], 1.0),
