@@ -206,6 +206,9 @@ async fn check_arrival(settings: Settings, collector: &Collector) {
     let settings = Settings { store: store.clone(), session, api: loopback(), ..settings };
     let telemetry = Telemetry::start(&settings).expect("an exporter");
     slots.fill(&telemetry);
+    let within = tracing::debug_span!(target: names::SPANS, "within");
+    within.in_scope(|| tracing::info!(target: "watchpost::test", "said within"));
+    drop(within);
     let listener = Listener::bind(&settings.api.listen).await.expect("it binds").expect("a listener");
     let url = listener.url();
     let daemon = Daemon::start_with(settings, Some(listener), telemetry).await.expect("it starts");
@@ -220,9 +223,9 @@ async fn check_arrival(settings: Settings, collector: &Collector) {
     shutdown.drain.cancel();
     running.await.expect("no panic").expect("a quiet end");
 
-    let spans = until("the spans", async || Some(collector.spans()).filter(|spans| spans.len() >= 3)).await;
+    let spans = until("the spans", async || Some(collector.spans()).filter(|spans| spans.len() >= 4)).await;
     let names: BTreeSet<&str> = spans.iter().map(|span| span["name"].as_str().expect("a name")).collect();
-    assert_eq!(names, BTreeSet::from(["POST /api/sessions", "POST /api/sessions/{id}/end", "drain"]));
+    assert_eq!(names, BTreeSet::from(["POST /api/sessions", "POST /api/sessions/{id}/end", "drain", "within"]));
     let begin = spans.iter().find(|span| span["name"] == "POST /api/sessions").expect("it is there");
     assert_eq!(
         (begin["traceId"].as_str(), begin["parentSpanId"].as_str()),
@@ -234,6 +237,10 @@ async fn check_arrival(settings: Settings, collector: &Collector) {
     let logs = until("the log", async || Some(collector.logs()).filter(|logs| !logs.is_empty())).await;
     let draining = logs.iter().find(|log| log["body"]["stringValue"] == "draining").expect("it was logged");
     assert_eq!(draining["severityText"], "INFO");
+    let said = logs.iter().find(|log| log["body"]["stringValue"] == "said within").expect("it was logged");
+    let within = spans.iter().find(|span| span["name"] == "within").expect("it is there");
+    assert!(said["traceId"].is_string(), "{said}");
+    assert_eq!((&said["traceId"], &said["spanId"]), (&within["traceId"], &within["spanId"]));
     assert!(logs.iter().all(|log| log.get("eventName").is_none()), "a place in the source is no name: {logs:?}");
     for told in spans.iter().chain(&logs) {
         let resource = &told["resource"];
