@@ -8,6 +8,7 @@ use crate::audit::{self, Difference, Error, Finding, Summary};
 use crate::config::Environment;
 use crate::elasticsearch::Connection;
 use crate::event::Timestamp;
+use crate::nats;
 
 /// Compare JetStream and Elasticsearch with the log: is each event there once, with the same content? Exit code 1
 /// where one is missing, extra or different. What a sink has not confirmed yet, what is a dead letter, and what a
@@ -84,7 +85,10 @@ impl From<Error> for Failure {
         match error {
             Error::Log(error) => error.into(),
             Error::Elasticsearch(error) => error.into(),
-            Error::Nats(_) | Error::Stream { .. } => Self::new(Exit::Unavailable, error),
+            Error::Nats(nats::Error::Misconfigured { .. }) => Self::new(Exit::Usage, error),
+            Error::Nats(nats::Error::Unreachable { .. }) | Error::Stream { .. } => {
+                Self::new(Exit::Unavailable, error)
+            }
         }
     }
 }
@@ -92,6 +96,28 @@ impl From<Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elasticsearch;
+
+    #[test]
+    fn a_backend_that_is_away_is_told_from_a_configuration_that_is_wrong() {
+        let (url, message) = (|| "nats://a".to_owned(), || "no".to_owned());
+        for (error, exit) in [
+            (Error::Nats(nats::Error::Unreachable { url: url(), message: message() }), Exit::Unavailable),
+            (Error::Nats(nats::Error::Misconfigured { url: url(), message: message() }), Exit::Usage),
+            (
+                Error::Elasticsearch(elasticsearch::Error::Unavailable { url: url(), message: message() }),
+                Exit::Unavailable,
+            ),
+            (
+                Error::Elasticsearch(elasticsearch::Error::Misconfigured { url: url(), message: message() }),
+                Exit::Usage,
+            ),
+            (Error::Stream { stream: "S".into(), message: message() }, Exit::Unavailable),
+        ] {
+            let said = error.to_string();
+            assert_eq!(Failure::from(error).exit, exit, "{said}");
+        }
+    }
 
     #[test]
     fn what_a_message_says_of_itself_does_not_drive_the_terminal() {
