@@ -64,13 +64,19 @@ impl Running {
         sinks.iter().map(|sink| sink.offset).min().unwrap_or_default()
     }
 
-    async fn caught_up(&self) -> f64 {
-        let mut most = 0f64;
-        while self.delivered() < self.store.range().end {
+    /// Waits until what `written` writes has been written and delivered; answers its end, and the most memory meanwhile.
+    async fn caught_up<T>(&self, written: impl Future<Output = T>) -> (T, f64) {
+        let (mut most, mut ended) = (0f64, None);
+        let mut written = std::pin::pin!(written);
+        while ended.is_none() || self.delivered() < self.store.range().end {
             most = most.max(resident_mib());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            let pause = tokio::time::sleep(Duration::from_millis(20));
+            tokio::select! {
+                end = &mut written, if ended.is_none() => ended = Some(end),
+                () = pause => {}
+            }
         }
-        most
+        (ended.expect("it has ended"), most)
     }
 
     async fn stop(self) {
@@ -81,31 +87,44 @@ impl Running {
     }
 }
 
+/// What is sustained: the row's name, the compression, and how many events a second there are at most.
+const ROWS: [(&str, Compression, Option<u64>); 4] = [
+    ("gzip", Compression::Gzip, None),
+    ("zstd", Compression::Zstd, None),
+    ("gzip, 50,000 a second", Compression::Gzip, Some(50_000)),
+    ("zstd, 50,000 a second", Compression::Zstd, Some(50_000)),
+];
+
+/// Each row is a process of its own: what one leaves in memory is not the next one's.
 fn main() {
     let (events, outage) = (number("EVENTS", 1_000_000), number("OUTAGE", 1_000_000));
+    match std::env::var("ROW").map(|row| ROWS.get(row.parse::<usize>().unwrap_or(usize::MAX))) {
+        Ok(Some(row)) => return support::runtime().block_on(sustained(row, events)),
+        Ok(None) => return support::runtime().block_on(after_outage(outage)),
+        Err(_) => {}
+    }
     print_machine();
     println!(
         "\n{events} events of one session, from `emit` to the Collector's answer, on the cores that it runs on too\n"
     );
     head(&["compression", "events/s", "CPU s per million", "of which by thread", "resident at most"]);
-    for (name, compression) in [("gzip", Compression::Gzip), ("zstd", Compression::Zstd)] {
-        support::runtime().block_on(sustained(name, compression, events));
+    for row in 0..=ROWS.len() {
+        let this = std::env::current_exe().expect("a program");
+        let status = std::process::Command::new(this).arg("--bench").env("ROW", row.to_string()).status();
+        assert!(status.expect("it runs").success(), "row {row}");
     }
-    support::runtime().block_on(after_outage(outage));
 }
 
-async fn sustained(name: &str, compression: Compression, events: u64) {
+async fn sustained(&(name, compression, rate): &(&str, Compression, Option<u64>), events: u64) {
     let collector = Collector::start(None);
     let running = Running::start(&collector, compression).await;
     let session = running.session().await;
     let (before, began) = (cpu(), Instant::now());
     let writing = tokio::spawn(async move {
-        write(&session, events).await;
+        write(&session, events, rate).await;
         session
     });
-    let first = running.caught_up().await;
-    let session = writing.await.expect("written");
-    let resident = first.max(running.caught_up().await);
+    let (session, resident) = running.caught_up(writing).await;
     let took = began.elapsed();
     let spent = spent(&before, events);
     let stages: Vec<String> = spent.iter().map(|(thread, seconds)| format!("{thread} {seconds:.2}")).collect();
@@ -116,12 +135,17 @@ async fn sustained(name: &str, compression: Compression, events: u64) {
         &stages.join(", "),
         &format!("{resident:.0} MiB"),
     ]);
-    drop(session);
+    drop(session.expect("written"));
     running.stop().await;
 }
 
-async fn write(session: &Session, events: u64) {
+/// Emits so many events: as fast as they are taken, or at most so many a second.
+async fn write(session: &Session, events: u64, rate: Option<u64>) {
+    let began = Instant::now();
     for n in 0..events {
+        if let Some(rate) = rate.filter(|rate| n.is_multiple_of(rate / 1000)) {
+            tokio::time::sleep_until((began + Duration::from_nanos(n * 1_000_000_000 / rate)).into()).await;
+        }
         session.emit("node_progress", &payload(n)).await.expect("taken");
     }
 }
@@ -136,7 +160,7 @@ async fn after_outage(events: u64) {
     let running = Running::start(&collector, Compression::Gzip).await;
     collector.stop();
     let session = running.session().await;
-    write(&session, events).await;
+    write(&session, events, None).await;
     session.flush().await.expect("durable");
     println!(
         "\n{events} events caught up with after an outage, while a session emits 1,000 a second that is followed\n"
@@ -144,8 +168,7 @@ async fn after_outage(events: u64) {
     let before = latencies(&running, 5).await;
     let (began, from) = (Instant::now(), running.delivered());
     collector.restart();
-    let beside = latencies(&running, 5);
-    let (during, resident) = tokio::join!(beside, running.caught_up());
+    let (during, resident) = running.caught_up(latencies(&running, 5)).await;
     let rate = (running.store.range().end - from) as f64 / began.elapsed().as_secs_f64();
     head(&["from emit to the follower", "p50", "p99", "ratio"]);
     latency_row("in the outage", &before, None);

@@ -88,13 +88,15 @@ start_nats() {
 start_elasticsearch() {
     program=$("$top/scripts/elasticsearch.sh")
     home=$dir/elasticsearch
+    # By its version, so that another one that is pinned is taken up.
+    linked=$home/${program##*/}
     mkdir -p "$home/config" "$home/data" "$home/logs" "$home/tmp"
-    if [ ! -d "$home/program" ]; then
-        rm -rf "$home/program.new"
+    if [ ! -d "$linked" ]; then
+        rm -rf "$linked.new"
         # Elsewhere than on its own disk, links are copies.
-        cp -al "$program" "$home/program.new" 2>/dev/null ||
-            { rm -rf "$home/program.new" && cp -a "$program" "$home/program.new"; }
-        mv "$home/program.new" "$home/program"
+        cp -al "$program" "$linked.new" 2>/dev/null ||
+            { rm -rf "$linked.new" && cp -a "$program" "$linked.new"; }
+        mv "$linked.new" "$linked"
     fi
     cp "$program/config/jvm.options" "$program/config/log4j2.properties" "$home/config"
     cat >"$home/config/elasticsearch.yml" <<EOF
@@ -114,7 +116,7 @@ EOF
     java=$(readlink -f "$(command -v java)")
     set -- env HOME="$home/tmp" ES_PATH_CONF="$home/config" ES_TMPDIR="$home/tmp" \
         ES_JAVA_HOME="${JAVA_HOME:-${java%/bin/java}}" ES_JAVA_OPTS="-Xms512m -Xmx512m" \
-        "$home/program/bin/elasticsearch"
+        "$linked/bin/elasticsearch"
     if [ "$(id -u)" = 0 ]; then
         chown -R nobody "$home/config" "$home/data" "$home/logs" "$home/tmp"
         set -- setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups "$@"
@@ -195,6 +197,8 @@ up)
         command -v "$tool" >/dev/null 2>&1 || fail "$tool is missing: apt-get install curl util-linux"
     done
     mkdir -p "$dir/pids" "$dir/logs"
+    # Not every server takes a path that hangs on where it stands.
+    dir=$(cd "$dir" && pwd)
     start_nats
     start_elasticsearch
     start_prometheus

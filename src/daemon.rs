@@ -119,7 +119,7 @@ impl Daemon {
         let store = open.map_err(|error| Error::Failed(format!("opening the store: {error}")))??;
         let (ingest, ingestor) = Ingest::start_with(&store, settings.session.ingest_failed_after)?;
         let mut tasks = Tasks::default();
-        let sinks = sinks::start(&settings, &store, &mut tasks)?;
+        let (sinks, exports) = sinks::start(&settings, &store, &mut tasks)?;
         let (sessions, keeper) = Sessions::start(store.clone(), ingest.clone(), settings.session.clone())?;
         tasks.spawn("sessions", Stage::Sources, |stop| async move {
             keeper.run(stop).await;
@@ -131,7 +131,7 @@ impl Daemon {
             Ok(())
         });
         let sources = watch_supervisors(&settings, &store, &ingest, &mut tasks)?;
-        telemetry.observe(&store, &ingest, &sinks);
+        telemetry.observe(&store, &ingest, &sinks, exports);
         if let Some(listener) = listener {
             let parts = Parts {
                 store: store.clone(),

@@ -321,6 +321,10 @@ impl<S: Sink> Delivery<S> {
             self.write(&writes).await?;
             self.cursor = Some(cursor);
         }
+        if let Some(first) = sent.refused.first() {
+            // Once for all of them: who reads the log may be slow, and the letters have the rest.
+            tracing::warn!(sink = %self.name, events = sent.refused.len(), "dead letters; the first: {}", first.reason);
+        }
         let (refused, settled) = (sent.refused.len() as u64, batch.len() as u64);
         self.show(|status| {
             status.delivered += settled - refused.min(settled);
@@ -333,7 +337,7 @@ impl<S: Sink> Delivery<S> {
 
     fn letter(&self, batch: &[Logged], refused: &Refused) -> DeadLetter {
         let Logged { offset, event } = batch[refused.index].clone();
-        tracing::warn!(sink = %self.name, offset, id = %event.id, reason = refused.reason, "a dead letter");
+        tracing::debug!(sink = %self.name, offset, id = %event.id, reason = refused.reason, "a dead letter");
         DeadLetter {
             id: Uuid::now_v7(),
             kind: dead_letter::Kind::Delivery,

@@ -132,7 +132,7 @@ impl Recorder {
         };
         let url = listener.url();
         let telemetry = Telemetry::local();
-        telemetry.observe(&here.store, &here.ingest, &[]);
+        telemetry.observe(&here.store, &here.ingest, &[], None);
         let parts = Parts {
             store: here.store.clone(),
             ingest: here.ingest.clone(),

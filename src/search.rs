@@ -141,8 +141,9 @@ async fn in_elasticsearch(connection: &Connection, query: &Query, most: usize) -
 
 /// Reads on until there are enough.
 async fn over_log(reader: &Reader, expression: &Expression, query: &Query, most: usize) -> Result<Vec<Hit>, Error> {
-    let after = query.after.as_deref().map(|word| word.parse());
-    let after = after.transpose().map_err(|_| Invalid::new("after", "", "a place in the log that a hit told"))?;
+    let place =
+        |word: &str| word.parse().map_err(|_| Invalid::new("after", word, "a place in the log that a hit told"));
+    let after = query.after.as_deref().map(place).transpose()?;
     let mut filter = Filter {
         since: query.since,
         until: query.until,

@@ -11,7 +11,9 @@ mod instruments;
 mod layers;
 pub mod names;
 mod outage;
+mod unnamed;
 
+use std::path::{self, Path};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -32,10 +34,12 @@ use uuid::Uuid;
 
 use self::export::Exporters;
 use self::instruments::Observed;
+use self::unnamed::Unnamed;
 use crate::config::Settings;
 use crate::deliver::Handle;
 use crate::event::Invalid;
 use crate::ingest::Ingest;
+use crate::sink::otlp::metrics::Counts;
 use crate::store::Store;
 
 pub use instruments::Answered;
@@ -71,11 +75,11 @@ impl Telemetry {
     /// # Errors
     /// An exporter that cannot be: a certificate that cannot be read, an endpoint or a header that is none.
     pub fn start(settings: &Settings) -> Result<Self, Invalid> {
-        let Some(exporter) = &settings.telemetry.exporter else { return Ok(Self::local()) };
-        let resource = resource(&settings.store.dir.to_string_lossy());
+        let resource = resource(&settings.store.dir);
+        let Some(exporter) = &settings.telemetry.exporter else { return Ok(Self::over(resource, None, None)) };
         let exporters = Exporters::new(exporter)?;
         let traces = SdkTracerProvider::builder().with_resource(resource.clone());
-        let logs = SdkLoggerProvider::builder().with_resource(resource.clone());
+        let logs = SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(Unnamed);
         let exported = Exported {
             traces: traces.with_batch_exporter(exporters.spans).build(),
             logs: logs.with_batch_exporter(exporters.logs).build(),
@@ -83,9 +87,9 @@ impl Telemetry {
         Ok(Self::over(resource, Some(exporters.metrics), Some(exported)))
     }
 
-    /// Metrics to be read here, and nothing else.
+    /// Metrics to be read here, and nothing else, of a store that has no folder of its own.
     pub fn local() -> Self {
-        Self::over(resource("local"), None, None)
+        Self::over(resource(Path::new("")), None, None)
     }
 
     fn over(resource: Resource, exporter: Option<MetricExporter>, exported: Option<Exported>) -> Self {
@@ -102,8 +106,8 @@ impl Telemetry {
     }
 
     /// Measures these from now on, until it is shut down; to be called once.
-    pub fn observe(&self, store: &Store, ingest: &Ingest, sinks: &[Handle]) {
-        let observed = Arc::new(Observed::new(store.clone(), ingest.clone(), sinks.to_vec()));
+    pub fn observe(&self, store: &Store, ingest: &Ingest, sinks: &[Handle], exports: Option<Arc<Counts>>) {
+        let observed = Arc::new(Observed::new(store.clone(), ingest.clone(), sinks.to_vec(), exports));
         instruments::observe(&self.0.metrics.meter(names::SERVICE), &observed);
         *self.0.observed.lock().unwrap_or_else(PoisonError::into_inner) = Some(observed);
     }
@@ -158,9 +162,11 @@ fn apart(work: impl FnOnce() -> OTelSdkResult + Send + 'static) -> oneshot::Rece
 
 /// What Watchpost is, to whoever receives its telemetry; `OTEL_RESOURCE_ATTRIBUTES` may add to it. The instance is
 /// the same at every start on that host and store, so that its series go on.
-fn resource(store: &str) -> Resource {
+fn resource(store: &Path) -> Resource {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let instance = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("watchpost:{host}:{store}").as_bytes());
+    // From two places the same relative path names two stores.
+    let store = path::absolute(store).unwrap_or_default();
+    let instance = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("watchpost:{host}:{}", store.display()).as_bytes());
     Resource::builder_empty()
         .with_detector(Box::new(EnvResourceDetector::new()))
         .with_service_name(names::SERVICE)
@@ -170,4 +176,27 @@ fn resource(store: &str) -> Resource {
             KeyValue::new("host.name", host),
         ])
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The instance that `/metrics` tells of where nothing is exported.
+    fn instance(dir: &str) -> String {
+        let store = crate::config::Store { dir: dir.into(), ..crate::config::Store::default() };
+        let settings = Settings { store, ..Settings::default() };
+        let telemetry = Telemetry::start(&settings).expect("nothing is exported");
+        telemetry.answered(&Answered { method: "GET", route: None, status: 200, took: Duration::ZERO });
+        let page = telemetry.scrape().expect("metrics");
+        let (_, rest) = page.split_once("service_instance_id=\"").expect("an instance");
+        rest.split('"').next().expect("its end").to_owned()
+    }
+
+    #[test]
+    fn an_instance_is_that_of_its_store_wherever_it_is_named_from() {
+        let here = std::env::current_dir().expect("a folder").join("a");
+        assert_eq!(instance("a"), instance(&here.to_string_lossy()));
+        assert_ne!(instance("a"), instance("b"));
+    }
 }

@@ -16,6 +16,9 @@ use crate::telemetry::{Answered, names};
 /// Asked for every few seconds by machines: no spans of these.
 const QUIET: [&str; 3] = ["/health", "/api/health", "/metrics"];
 
+/// The conventions' word for a method that is none of theirs.
+const OTHER: &str = "_OTHER";
+
 pub(super) async fn measure(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = method(request.method());
@@ -35,7 +38,7 @@ pub(super) async fn measure(State(shared): State<Shared>, request: Request, next
 /// A name for the method; one of somebody's own would make a series of its own.
 fn method(method: &Method) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
-    known.into_iter().find(|known| method.as_str() == *known).unwrap_or("_OTHER")
+    known.into_iter().find(|known| method.as_str() == *known).unwrap_or(OTHER)
 }
 
 /// The span of a request, below that of its caller; none where nobody takes spans.
@@ -48,7 +51,7 @@ fn span(request: &Request, method: &'static str, route: Option<&str>) -> Span {
     tracing::debug_span!(
         target: names::SPANS,
         "request",
-        otel.name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
+        otel.name = name(method, route),
         otel.kind = "server",
         otel.status_code = field::Empty,
         http.request.method = method,
@@ -58,6 +61,12 @@ fn span(request: &Request, method: &'static str, route: Option<&str>) -> Span {
         url.path = path,
         error.type = field::Empty,
     )
+}
+
+/// The name of a request's span, as the semantic conventions have it.
+fn name(method: &str, route: Option<&str>) -> String {
+    let method = if method == OTHER { "HTTP" } else { method };
+    route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"))
 }
 
 /// The span that a request comes from, by its `traceparent`.
@@ -76,4 +85,23 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Er
     let scraped = tokio::task::spawn_blocking(move || telemetry.scrape()).await;
     let text = scraped.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_named_by_method_and_route() {
+        let other = method(&Method::from_bytes(b"BREW").expect("a method"));
+        for (method, route, expected) in [
+            (method(&Method::GET), Some("/api/events"), "GET /api/events"),
+            (method(&Method::POST), None, "POST"),
+            (other, Some("/api/events"), "HTTP /api/events"),
+            (other, None, "HTTP"),
+        ] {
+            assert_eq!(name(method, route), expected);
+        }
+        assert_eq!(other, "_OTHER", "in the attribute");
+    }
 }

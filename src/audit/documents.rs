@@ -44,9 +44,9 @@ pub async fn elasticsearch(
     let (mut log, mut strays) = (Log::new(reader, since), Strays::new(reader));
     let mut from = None;
     loop {
-        let window = log.window().await?;
-        let mut expected: HashMap<String, Expected> = window.iter().map(expect).collect();
-        let last = window.last().map(|row| row.logged.event.observed.plus_millis(1));
+        let window = log.window(expect).await?;
+        let last = window.last().map(|(observed, _)| observed.plus_millis(1));
+        let mut expected: HashMap<String, Expected> = window.into_iter().map(|(_, event)| event).collect();
         // Behind the log's end, as far as there could have been events of it.
         let to = last.unwrap_or_else(|| began.plus_millis(-YOUNG));
         let mut listing = Listing::new(from, to, since);

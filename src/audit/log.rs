@@ -6,19 +6,22 @@ use crate::api::filter::{Filter, MAX_LIMIT};
 use crate::client::Reader;
 use crate::event::Timestamp;
 
-/// So many events a window has, and those of the same millisecond: with their hashes, some 5 MB.
+/// So many events a window has, and those of the same millisecond: as what is kept of them, some 5 MB.
 pub(super) const WINDOW: usize = 20_000;
 
-/// Reads the log.
-pub(super) struct Log<'a> {
+/// Reads the log, and keeps a `T` of each event.
+pub(super) struct Log<'a, T> {
     reader: &'a Reader,
     filter: Filter,
     /// What was read and belongs to the next window.
-    held: Vec<Row>,
+    held: Window<T>,
     done: bool,
 }
 
-impl<'a> Log<'a> {
+/// What is kept of events, with the time of their commit, in its order.
+pub(super) type Window<T> = Vec<(Timestamp, T)>;
+
+impl<'a, T> Log<'a, T> {
     /// The events that happened at that time or later.
     pub(super) fn new(reader: &'a Reader, since: Option<Timestamp>) -> Self {
         let filter = Filter { since, limit: Some(MAX_LIMIT), ..Filter::default() };
@@ -26,28 +29,44 @@ impl<'a> Log<'a> {
     }
 
     /// The next window; nothing at the end of the log.
-    pub(super) async fn window(&mut self) -> Result<Vec<Row>, Error> {
+    pub(super) async fn window(&mut self, keep: impl Fn(&Row) -> T) -> Result<Window<T>, Error> {
         let mut window = std::mem::take(&mut self.held);
         while !self.done {
             let page = self.reader.events(&self.filter).await?;
-            window.extend(page.events);
+            window.extend(page.events.iter().map(|row| (row.logged.event.observed, keep(row))));
             self.done = page.next.is_none();
             self.filter.after = page.next;
-            if window.len() >= WINDOW && self.cut(&mut window) {
+            if window.len() >= WINDOW
+                && let Some(held) = last_moment(&mut window)
+            {
+                self.held = held;
                 break;
             }
         }
         Ok(window)
     }
+}
 
-    /// Holds back the events of the last millisecond, as more of them may follow; false where there are no others.
-    fn cut(&mut self, window: &mut Vec<Row>) -> bool {
-        let Some(last) = window.last().map(|row| row.logged.event.observed) else { return false };
-        let keep = window.partition_point(|row| row.logged.event.observed < last);
-        if keep == 0 {
-            return false;
+/// Takes out the events of the last millisecond, as more of them may follow; nothing where there are no others.
+fn last_moment<T>(window: &mut Window<T>) -> Option<Window<T>> {
+    let last = window.last()?.0;
+    let keep = window.partition_point(|(observed, _)| *observed < last);
+    (keep > 0).then(|| window.split_off(keep))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_ends_between_two_moments() {
+        for (times, kept) in [(&[1, 1, 2, 3, 3][..], Some(3)), (&[1, 2], Some(1)), (&[2, 2, 2], None), (&[], None)]
+        {
+            let all: Window<()> = times.iter().map(|&time| (Timestamp::from_millis(time), ())).collect();
+            let mut window = all.clone();
+            let held = last_moment(&mut window);
+            assert_eq!(held.as_ref().map(|_| window.len()), kept, "{times:?}");
+            assert_eq!([window, held.unwrap_or_default()].concat(), all);
         }
-        self.held = window.split_off(keep);
-        true
     }
 }

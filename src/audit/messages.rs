@@ -21,7 +21,7 @@ use crate::cause::chain;
 use crate::client::Reader;
 use crate::config;
 use crate::consumer::starting_at;
-use crate::event::{Offset, Timestamp};
+use crate::event::{Logged, Offset, Timestamp};
 use crate::nats::Connection;
 use crate::sink::Sink;
 use crate::sink::jetstream::JetStream;
@@ -38,7 +38,8 @@ const MARGIN: i64 = 60_000;
 /// One comparison.
 struct Audit<'a> {
     reader: &'a Reader,
-    log: Log<'a>,
+    /// With the place of each event, and what is to be found of it.
+    log: Log<'a, (Offset, Option<Open>)>,
     sink: JetStream,
     progress: Progress,
     /// Events that were committed before this need not be there any more.
@@ -89,22 +90,13 @@ pub async fn jetstream(
     let connection = Connection::open(&settings.nats).await?;
     let context = jetstream::new(connection.client.clone());
     let stream = context.get_stream(&settings.stream).await.map_err(|error| failed(chain(&error)))?;
-    let mut audit = Audit {
-        reader,
-        read_to: 0,
-        log: Log::new(reader, since),
-        sink: JetStream::new(settings.clone()).map_err(|error| failed(error.to_string()))?,
-        progress: Progress::read(reader, &settings.name).await?,
-        horizon: horizon(stream.cached_info()),
-        since,
-        open: HashMap::new(),
-        early: HashSet::new(),
-        read_all: false,
-        summary: Summary::of(&format!("jetstream {}", settings.stream)),
-        strays: Strays::new(reader),
-    };
+    let sink = JetStream::new(settings.clone()).map_err(|error| failed(error.to_string()))?;
+    let progress = Progress::read(reader, &settings.name).await?;
+    let summary = Summary::of(&format!("jetstream {}", settings.stream));
+    let mut audit = Audit::new(reader, sink, progress, since, summary);
+    audit.horizon = audit.horizon.max(horizon(stream.cached_info()));
     if stream.cached_info().state.messages > 0 {
-        // A message is no older than its event.
+        // A message is no older than the commit of its event.
         let deliver_policy = since.map_or(DeliverPolicy::All, starting_at);
         let config = pull::OrderedConfig { deliver_policy, ..pull::OrderedConfig::default() };
         let consumer = stream.create_consumer(config).await;
@@ -139,7 +131,33 @@ fn horizon(info: &stream::Info) -> Timestamp {
     if is_full { by_age.max(first) } else { by_age }
 }
 
-impl Audit<'_> {
+impl<'a> Audit<'a> {
+    /// One where everything should be there.
+    fn new(
+        reader: &'a Reader,
+        sink: JetStream,
+        progress: Progress,
+        since: Option<Timestamp>,
+        summary: Summary,
+    ) -> Self {
+        Self {
+            reader,
+            log: Log::new(reader, since),
+            sink,
+            progress,
+            // Of what was committed before, only what happened later by a sender's clock that is ahead is looked for,
+            // and its message is older than where the stream is read from.
+            horizon: since.unwrap_or(Timestamp::from_millis(i64::MIN)),
+            since,
+            open: HashMap::new(),
+            read_to: 0,
+            early: HashSet::new(),
+            read_all: false,
+            summary,
+            strays: Strays::new(reader),
+        }
+    }
+
     async fn take(&mut self, message: &Message, tell: &mut (dyn FnMut(Finding) + Send)) -> Result<(), Error> {
         let id = message.headers.as_ref().and_then(|headers| headers.get(NATS_MESSAGE_ID));
         let id = id.map_or("", |id| id.as_str());
@@ -173,16 +191,7 @@ impl Audit<'_> {
             Err(_) => None,
         };
         if let Some(Row { logged, json: _ }) = there {
-            let brief = Brief::of(&logged.event);
-            match logged.offset < self.read_to {
-                // It was found before, unless it is from before the time that was asked for.
-                true if self.since.is_some_and(|since| logged.event.ts < since) => {}
-                true => self.summary.note(Difference::Extra, &brief, tell),
-                false => {
-                    self.early.insert(brief.id.clone());
-                    self.compare(content::of_text(&logged.event.published()), payload, &brief, tell);
-                }
-            }
+            self.unexpected(&logged, payload, tell);
             return Ok(());
         }
         let Published { session, seq, kind } = serde_json::from_str(payload).unwrap_or_default();
@@ -194,17 +203,41 @@ impl Audit<'_> {
         Ok(())
     }
 
+    /// A message whose event is in the log.
+    fn unexpected(&mut self, logged: &Logged, payload: &str, tell: &mut (dyn FnMut(Finding) + Send)) {
+        let Logged { offset, event } = logged;
+        if self.since.is_some_and(|since| event.ts < since) {
+            return;
+        }
+        let brief = Brief::of(event);
+        if *offset < self.read_to || !self.early.insert(brief.id.clone()) {
+            // It was found before.
+            self.summary.note(Difference::Extra, &brief, tell);
+        } else {
+            self.compare(content::of_text(&event.published()), payload, &brief, tell);
+        }
+    }
+
     /// Reads the next window of the log.
     async fn read_on(&mut self) -> Result<(), Error> {
-        let window = self.log.window().await?;
+        let Self { log, sink, horizon, .. } = self;
+        let window = log.window(|Row { logged: Logged { offset, event }, .. }| {
+            let hash = || content::of_text(&event.published());
+            let open = || Open {
+                offset: *offset,
+                hash: hash(),
+                expired: event.observed < *horizon,
+                brief: Brief::of(event),
+            };
+            (*offset, sink.wants(event).then(open))
+        });
+        let window = window.await?;
         self.read_all = window.is_empty();
-        for row in &window {
-            self.read_to = row.logged.offset + 1;
-            let brief = Brief::of(&row.logged.event);
-            if self.sink.wants(&row.logged.event) && !self.early.remove(&brief.id) {
-                let hash = content::of_text(&row.logged.event.published());
-                let expired = row.logged.event.observed < self.horizon;
-                let open = Open { offset: row.logged.offset, hash, expired, brief };
+        for (_, (offset, open)) in window {
+            self.read_to = offset + 1;
+            if let Some(open) = open
+                && !self.early.remove(&open.brief.id)
+            {
                 self.open.insert(open.brief.id.clone(), open);
             }
         }
@@ -231,3 +264,6 @@ impl Audit<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! `watchpost audit`.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::line::printable;
 use super::out::{Out, table};
 use super::{filter, reach};
 use crate::audit::{self, Difference, Error, Finding, Summary};
 use crate::config::Environment;
 use crate::elasticsearch::Connection;
 use crate::event::Timestamp;
+use crate::nats;
 
 /// Compare JetStream and Elasticsearch with the log: is each event there once, with the same content? Exit code 1
 /// where one is missing, extra or different. What a sink has not confirmed yet, what is a dead letter, and what a
@@ -48,16 +50,18 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
 }
 
 fn print(finding: &Finding, json: bool, out: &mut Out) -> std::io::Result<()> {
-    if json {
-        return out.json(finding);
-    }
+    if json { out.json(finding) } else { out.line(line(finding)) }
+}
+
+/// A finding in one line. What is extra says of itself whatever its sender wrote.
+fn line(finding: &Finding) -> String {
     let word = match finding.difference {
         Difference::Missing => "missing",
         Difference::Extra => "extra",
         Difference::Different => "different",
     };
     let Finding { backend, id, session, seq, kind, .. } = finding;
-    out.line(format!("{word:<9}  {backend}  {id}  {session}:{seq}  {kind}"))
+    printable(&format!("{word:<9}  {backend}  {id}  {session}:{seq}  {kind}"))
 }
 
 fn summarize(summaries: &[Summary], json: bool, out: &mut Out) -> Result<(), Failure> {
@@ -81,7 +85,45 @@ impl From<Error> for Failure {
         match error {
             Error::Log(error) => error.into(),
             Error::Elasticsearch(error) => error.into(),
-            Error::Nats(_) | Error::Stream { .. } => Self::new(Exit::Unavailable, error),
+            Error::Nats(nats::Error::Misconfigured { .. }) => Self::new(Exit::Usage, error),
+            Error::Nats(nats::Error::Unreachable { .. }) | Error::Stream { .. } => {
+                Self::new(Exit::Unavailable, error)
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elasticsearch;
+
+    #[test]
+    fn a_backend_that_is_away_is_told_from_a_configuration_that_is_wrong() {
+        let (url, message) = (|| "nats://a".to_owned(), || "no".to_owned());
+        for (error, exit) in [
+            (Error::Nats(nats::Error::Unreachable { url: url(), message: message() }), Exit::Unavailable),
+            (Error::Nats(nats::Error::Misconfigured { url: url(), message: message() }), Exit::Usage),
+            (
+                Error::Elasticsearch(elasticsearch::Error::Unavailable { url: url(), message: message() }),
+                Exit::Unavailable,
+            ),
+            (
+                Error::Elasticsearch(elasticsearch::Error::Misconfigured { url: url(), message: message() }),
+                Exit::Usage,
+            ),
+            (Error::Stream { stream: "S".into(), message: message() }, Exit::Unavailable),
+        ] {
+            let said = error.to_string();
+            assert_eq!(Failure::from(error).exit, exit, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_message_says_of_itself_does_not_drive_the_terminal() {
+        let [id, session, kind] = ["a\n", "b\x1b[2J", "c"].map(str::to_owned);
+        let finding =
+            Finding { backend: "jetstream S".into(), difference: Difference::Extra, id, session, seq: 4, kind };
+        assert_eq!(line(&finding), "extra      jetstream S  a\\n  b\\u{1b}[2J:4  c");
     }
 }

@@ -77,8 +77,8 @@ fn print(done: &Setup, out: &mut Out) -> Result<(), Failure> {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match error {
-            Error::Unavailable { .. } | Error::Misconfigured { .. } => Exit::Unavailable,
-            Error::TooLarge | Error::Refused { .. } => Exit::Usage,
+            Error::Unavailable { .. } => Exit::Unavailable,
+            Error::Misconfigured { .. } | Error::TooLarge | Error::Refused { .. } => Exit::Usage,
         };
         Self::new(exit, error)
     }

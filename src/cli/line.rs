@@ -3,9 +3,10 @@
 mod icon;
 
 use crate::event::process::kind;
-use crate::event::{Class, Event, Severity};
-use crate::otel::body;
+use crate::event::{Class, Event, Severity, StreamId, Timestamp};
 pub(super) use crate::otel::body::printable;
+use crate::otel::{body, names};
+use crate::search::Hit;
 
 /// How the time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,19 +19,53 @@ pub(super) enum Clock {
 
 /// The line of an event.
 pub(super) fn line(event: &Event, clock: Clock, colour: bool) -> String {
-    write(event, &text(event), clock, colour)
+    write(&Told::of(event), &text(&event.session, body::text(event)), clock, colour)
 }
 
 /// The line of a session's event where it is plain which session is meant.
 pub(super) fn line_of_one(event: &Event, clock: Clock, colour: bool) -> String {
-    write(event, &body::text(event), clock, colour)
+    write(&Told::of(event), &body::text(event), clock, colour)
 }
 
-fn write(event: &Event, text: &str, clock: Clock, colour: bool) -> String {
-    let stamp = event.ts.to_string().replace('T', " ");
+/// The line of an event of which there is the document.
+pub(super) fn line_of_hit(hit: &Hit, clock: Clock, colour: bool) -> String {
+    let of = |pointer: &str| hit.document.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
+    let attribute = |name: &str| of(&format!("/attributes/{name}"));
+    let stream = StreamId::new(attribute(names::STREAM_ID)).ok();
+    let told = Told {
+        ts: hit.time().unwrap_or_default(),
+        class: stream.as_ref().map(StreamId::class),
+        kind: attribute(names::EVENT_TYPE),
+        severity: &of("/severity_text").to_owned().into(),
+    };
+    let body = of("/body/text").to_owned();
+    let text = match &stream {
+        Some(stream) => text(stream, body),
+        None => body,
+    };
+    write(&told, &text, clock, colour)
+}
+
+/// What stands before the text.
+struct Told<'a> {
+    ts: Timestamp,
+    class: Option<Class>,
+    kind: &'a str,
+    severity: &'a Severity,
+}
+
+impl<'a> Told<'a> {
+    fn of(event: &'a Event) -> Self {
+        let Event { ts, session, kind, severity, .. } = event;
+        Self { ts: *ts, class: Some(session.class()), kind: kind.as_str(), severity }
+    }
+}
+
+fn write(told: &Told<'_>, text: &str, clock: Clock, colour: bool) -> String {
+    let stamp = told.ts.to_string().replace('T', " ");
     let stamp = stamp.trim_end_matches('Z');
     let stamp = if clock == Clock::Time { stamp.rsplit(' ').next().unwrap_or(stamp) } else { stamp };
-    let (icon, code) = icon(event);
+    let (icon, code) = icon(told);
     let text = printable(text);
     match colour {
         true => format!("{stamp} \x1b[{code}m{icon}\x1b[0m {text}"),
@@ -39,13 +74,13 @@ fn write(event: &Event, text: &str, clock: Clock, colour: bool) -> String {
 }
 
 /// The icon of a type, and the code of its colour.
-fn icon(event: &Event) -> (char, &'static str) {
-    if event.session.class() == Class::Session
-        && let Some(icon) = icon::of(event.kind.as_str())
+fn icon(told: &Told<'_>) -> (char, &'static str) {
+    if told.class == Some(Class::Session)
+        && let Some(icon) = icon::of(told.kind)
     {
         return icon;
     }
-    match (event.kind.as_str(), &event.severity) {
+    match (told.kind, told.severity) {
         (kind::STARTED, _) => ('▶', "32"),
         (kind::STOPPED, _) => ('■', "37"),
         (kind::CRASHED, _) => ('✖', "31"),
@@ -62,10 +97,11 @@ fn icon(event: &Event) -> (char, &'static str) {
     }
 }
 
-fn text(event: &Event) -> String {
-    match event.session.class() {
-        Class::Session => format!("{} {}", short(event.session.as_str()), body::text(event)),
-        _ => body::text(event),
+/// The text where there are events of several streams: which session it is of goes before it.
+fn text(stream: &StreamId, body: String) -> String {
+    match stream.class() {
+        Class::Session => format!("{} {body}", short(stream.as_str())),
+        _ => body,
     }
 }
 
@@ -79,7 +115,7 @@ pub(super) fn short(session: &str) -> &str {
 mod tests {
     use super::*;
     use crate::demo::Workload;
-    use crate::event::testing;
+    use crate::event::{Logged, testing};
 
     const STATE: &str = r#""state":{"name":"api","namespace":"default","status":"Completed","is_ready":"-",
         "has_ready_probe":false,"restarts":2,"exit_code":1,"is_running":false,"pid":41}"#;
@@ -146,6 +182,26 @@ mod tests {
         assert_eq!(line(&one, Clock::Time, false), "09:53:31.042 ▶ 0199ec5e-8f2a level 1 started: 1 node");
         assert_eq!(line_of_one(&one, Clock::Time, false), "09:53:31.042 ▶ level 1 started: 1 node");
         assert_eq!(line(&of("mine"), Clock::Time, false), "09:53:31.042 ▶ mine level 1 started: 1 node");
+    }
+
+    #[test]
+    fn what_a_search_finds_reads_as_its_event() {
+        let process = format!(r#"{{"process":"api","namespace":"default","exit_code":2,{STATE}}}"#);
+        for (session, kind, data) in [
+            ("proc-main-1", "crashed", process.as_str()),
+            ("proc-main-1", "from_the_future", "{}"),
+            ("0199ec5e-8f2a-7c3d-9e4f-0123456789ab", "level_started", r#"{"level_index":1,"total_count":1}"#),
+            ("mine", "said", r#"{"what":"a\u001b[2Jb"}"#),
+        ] {
+            let event = event(session, kind, data);
+            let (expected, logged) =
+                (line(&event, Clock::Date, true), Logged { offset: 7, event: event.clone().into() });
+            let document = crate::search::document(&logged);
+            let hit = Hit { id: String::new(), after: String::new(), document };
+            assert_eq!(line_of_hit(&hit, Clock::Date, true), expected);
+        }
+        let none = Hit { id: String::new(), after: String::new(), document: "no document".into() };
+        assert_eq!(line_of_hit(&none, Clock::Time, false), "00:00:00.000 • ");
     }
 
     #[test]

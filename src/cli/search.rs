@@ -1,12 +1,13 @@
 //! `watchpost search`.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::line::{Clock, line_of_hit};
 use super::out::Out;
 use super::{filter, reach};
 use crate::config::Environment;
 use crate::elasticsearch::Connection;
 use crate::event::Timestamp;
-use crate::search::{Error, Hit, Query, Search};
+use crate::search::{Error, Query, Search};
 
 /// The most hits that one page has.
 const PAGE: usize = 1000;
@@ -73,6 +74,7 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
 
 /// Prints page after page until there is none, or until there are enough.
 async fn print(mut search: Search<'_>, args: &Args, out: &mut Out) -> Outcome {
+    let colour = out.colour;
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0 {
         let hits = search.page(usize::try_from(left).unwrap_or(PAGE).min(PAGE)).await?;
@@ -82,20 +84,12 @@ async fn print(mut search: Search<'_>, args: &Args, out: &mut Out) -> Outcome {
         for hit in &hits {
             match args.json {
                 true => out.json(hit)?,
-                false => out.line(line(hit))?,
+                false => out.line(line_of_hit(hit, Clock::Date, colour))?,
             }
         }
         left -= hits.len() as u64;
     }
     Ok(Exit::Ok)
-}
-
-/// When, how loud, what, and in words.
-fn line(hit: &Hit) -> String {
-    let text = |pointer: &str| hit.document.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
-    let time = hit.time().map(|time| time.to_string().replace('T', " ")).unwrap_or_default();
-    let (severity, name) = (text("/severity_text"), text("/event_name"));
-    format!("{} {severity:<7} {name:<32} {}", time.trim_end_matches('Z'), text("/body/text").escape_debug())
 }
 
 impl From<Error> for Failure {

@@ -1,11 +1,13 @@
 //! The deliveries that the settings ask for, each with its sink and its cursor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
 use super::tasks::{Stage, Tasks};
 use crate::config::{Elasticsearch, JetStream, Otlp, Settings};
 use crate::deliver::{self, Delivery, Handle};
+use crate::sink::otlp::metrics::Counts;
 use crate::sink::otlp::{self, Channel, Signal};
 use crate::sink::{Sink, elasticsearch, jetstream};
 use crate::store::Store;
@@ -14,8 +16,13 @@ use crate::store::Store;
 const GATHER: Duration = Duration::from_millis(20);
 
 /// Starts them all; pruning waits no longer for sinks that were there before and are not configured any more.
-pub(super) fn start(settings: &Settings, store: &Store, tasks: &mut Tasks) -> Result<Vec<Handle>, Error> {
-    let mut deliveries = Deliveries { store, tasks, handles: Vec::new(), names: Vec::new() };
+/// Answers what each tells of itself, and what becomes of the exports of metrics, if there are any.
+pub(super) fn start(
+    settings: &Settings,
+    store: &Store,
+    tasks: &mut Tasks,
+) -> Result<(Vec<Handle>, Option<Arc<Counts>>), Error> {
+    let mut deliveries = Deliveries { store, tasks, handles: Vec::new(), names: Vec::new(), exports: None };
     for stream in settings.jetstream.iter().flat_map(JetStream::streams) {
         deliveries.jetstream(stream)?;
     }
@@ -27,7 +34,7 @@ pub(super) fn start(settings: &Settings, store: &Store, tasks: &mut Tasks) -> Re
     }
     let names: Vec<&str> = deliveries.names.iter().map(String::as_str).collect();
     deliver::release_others(store, &names)?;
-    Ok(deliveries.handles)
+    Ok((deliveries.handles, deliveries.exports))
 }
 
 struct Deliveries<'a> {
@@ -35,6 +42,7 @@ struct Deliveries<'a> {
     tasks: &'a mut Tasks,
     handles: Vec<Handle>,
     names: Vec<String>,
+    exports: Option<Arc<Counts>>,
 }
 
 impl Deliveries<'_> {
@@ -61,6 +69,7 @@ impl Deliveries<'_> {
             let channel = Channel::new(exporter, Signal::Metrics)?;
             let end = self.store.range().end;
             let (fold, exporter) = otlp::metrics::new(settings.max_series, settings.metrics_interval, end, channel);
+            self.exports = Some(exporter.counts());
             // Nothing of it hangs on the receiver: it is always up with the log, and pruning may wait for it.
             let how = deliver::Settings { gather: GATHER, ..deliver::Settings::default() };
             self.spawn(format!("{}-metrics", settings.name), fold, how);

@@ -67,7 +67,8 @@ impl Search<'_> {
             ],
         });
         if let Some(after) = self.after {
-            let place = after.split_once('/').ok_or_else(|| Error::Refused {
+            let place = after.split_once('/').filter(|(time, _)| time.parse::<Timestamp>().is_ok());
+            let place = place.ok_or_else(|| Error::Refused {
                 status: 400,
                 kind: String::new(),
                 reason: format!("after: expected a place that a hit told, found `{after}`"),

@@ -93,14 +93,17 @@ impl Metrics {
             Role::Level => Id::LevelDuration,
             Role::Node => Id::NodeDuration,
             Role::Run => Id::ProcessRunDuration,
+            // A run that ended before was never ready; a request that got another's answer, or was cut short, never
+            // came to its turn.
+            Role::RunReady | Role::QueueWait if outcome[0] != Some("completed") => return,
             Role::RunReady => return table.observe(&place, Id::ProcessReadyDuration, &[], seconds),
-            // One that got another's answer, or was cut short, never came to its turn.
-            Role::QueueWait if outcome[0] != Some("completed") => return,
             Role::QueueWait => return table.observe(&place, Id::QueueWaitDuration, &[], seconds),
             Role::Attempt => {
                 let [_, provider, model] = provider(span);
                 return table.count(&place, Id::ProviderAttempts, &[provider, model, outcome[0]], 1);
             }
+            // Nobody saw its end: without an `error.type` it would count as one that went well.
+            Role::Request if outcome[0] == Some("interrupted") => return,
             Role::Request => return request(table, &place, span, seconds),
             Role::SessionStarted | Role::NodeSkipped | Role::Startup | Role::StartupWait | Role::StartupProcess => {
                 return;

@@ -1,16 +1,18 @@
 //! The instruments, made from the table of names.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Histogram, Meter};
 
-use super::names::{self, ERROR, LETTER, Metric, SINK};
+use super::names::{self, ERROR, LETTER, Metric, OUTCOME, SINK};
 use crate::dead_letter::{self, Kind};
 use crate::deliver::{Circuit, Handle, Status};
 use crate::ingest::Ingest;
+use crate::sink::otlp::metrics::Counts;
 use crate::store::{Health, Room, Store};
 
 /// What is measured at each collection.
@@ -18,6 +20,7 @@ pub(super) struct Observed {
     store: Store,
     ingest: Ingest,
     sinks: Vec<Handle>,
+    exports: Option<Arc<Counts>>,
     letters: Mutex<Option<Letters>>,
 }
 
@@ -38,8 +41,8 @@ impl Letters {
 type Told<'a> = &'a dyn AsyncInstrument<u64>;
 
 impl Observed {
-    pub(super) fn new(store: Store, ingest: Ingest, sinks: Vec<Handle>) -> Self {
-        Self { store, ingest, sinks, letters: Mutex::default() }
+    pub(super) fn new(store: Store, ingest: Ingest, sinks: Vec<Handle>, exports: Option<Arc<Counts>>) -> Self {
+        Self { store, ingest, sinks, exports, letters: Mutex::default() }
     }
 
     fn letters(&self) -> Option<[u64; Kind::ALL.len()]> {
@@ -119,6 +122,12 @@ impl Instruments<'_> {
         self.counter(&names::DELIVERED, |observed, to| observed.each_sink(to, |status| status.delivered));
         self.counter(&names::DEAD_LETTERED, |observed, to| observed.each_sink(to, |status| status.dead_lettered));
         self.counter(&names::FAILURES, |observed, to| observed.each_sink(to, |status| status.failed));
+        self.counter(&names::EXPORTS, |observed, to| {
+            let Some(Counts { taken, failed, refused }) = observed.exports.as_deref() else { return };
+            for (outcome, count) in [("completed", taken), ("failed", failed), ("refused", refused)] {
+                to.observe(count.load(Ordering::Relaxed), &[KeyValue::new(OUTCOME, outcome)]);
+            }
+        });
         self.gauge(&names::CIRCUIT, |observed, to| {
             observed.each_sink(to, |status| match status.breaker {
                 Circuit::Closed => 0,

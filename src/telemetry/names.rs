@@ -13,6 +13,8 @@ pub const SPANS: &str = "watchpost::span";
 pub const SINK: &str = "watchpost.sink.name";
 /// The attribute that tells what was given up on.
 pub const LETTER: &str = "watchpost.dead_letter.kind";
+/// The attribute that tells what became of something.
+pub const OUTCOME: &str = "watchpost.outcome";
 /// The attribute that tells why something failed.
 pub const ERROR: &str = "error.type";
 
@@ -162,6 +164,14 @@ pub const FAILURES: Metric = metric(
     "Tries of a delivery that failed and are repeated, since the start of the process.",
 )
 .by(&[SINK]);
+/// Exports of metrics.
+pub const EXPORTS: Metric = metric(
+    "watchpost.metrics.exports",
+    Kind::Counter,
+    "{request}",
+    "Requests with the metrics of what is watched, by what became of them: `completed`, `failed` (the next export makes it good), `refused` (wholly, or in part: then it has completed too). Where `otlp` exports metrics.",
+)
+.by(&[OUTCOME]);
 /// A sink's breaker.
 pub const CIRCUIT: Metric = metric(
     "watchpost.sink.circuit",
@@ -204,7 +214,7 @@ pub const REQUESTS: Metric = metric(
 .within(SECONDS_OF_REQUEST);
 
 /// Every metric.
-pub const METRICS: [Metric; 17] = [
+pub const METRICS: [Metric; 18] = [
     EVENTS,
     REFUSED,
     COMMIT_DURATION,
@@ -215,6 +225,7 @@ pub const METRICS: [Metric; 17] = [
     DELIVERED,
     DEAD_LETTERED,
     FAILURES,
+    EXPORTS,
     CIRCUIT,
     DEAD_LETTERS,
     DISK,

@@ -20,15 +20,19 @@ use super::support::history::{Log, draft};
 use super::support::nats::{Server, stored};
 use super::support::wait::until;
 
+/// Later than any test runs.
+const AHEAD: &str = "2100-01-01T00:00:00Z";
+
 /// A finding: the backend, what is wrong, and the event's id.
 type Found = (String, String, String);
 
 /// A store whose events are in both backends.
 async fn delivered(dir: &Path, nats: &config::JetStream, there: &config::Elasticsearch) -> Vec<Logged> {
     let log = Log::on(Store::open(&store(dir)).expect("a store"));
-    for n in 0..40 {
+    for n in 0..=40 {
         let mut draft = draft(n + 7000, "web", "started");
-        draft.ts = Some(Timestamp::now());
+        // The last one's sender has a clock that is far ahead.
+        draft.ts = Some(if n == 40 { AHEAD.parse().expect("a time") } else { Timestamp::now() });
         log.ingest.submit(Submission::events(vec![draft])).await.expect("room");
     }
     let shutdown = CancellationToken::new();
@@ -49,12 +53,12 @@ async fn delivered(dir: &Path, nats: &config::JetStream, there: &config::Elastic
 }
 
 async fn drained(handle: &Handle) {
-    until("all to be delivered", async || (handle.watch().borrow().offset == 40).then_some(())).await;
+    until("all to be delivered", async || (handle.watch().borrow().offset == 41).then_some(())).await;
 }
 
 /// What the command says of a backend, by id, and its exit code.
-fn audit(dir: &Path) -> (Option<i32>, Vec<Found>, Vec<Value>) {
-    let output = watchpost(dir, &["audit", "--since", "1h", "--json"]);
+fn audit(dir: &Path, since: &str) -> (Option<i32>, Vec<Found>, Vec<Value>) {
+    let output = watchpost(dir, &["audit", "--since", since, "--json"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
     let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect(&error));
@@ -85,10 +89,13 @@ async fn what_is_missing_extra_or_different_is_found_in_each_backend() {
     );
     configure(dir.path(), &more);
 
-    let (code, findings, summaries) = audit(dir.path());
-    assert_eq!((code, &findings), (Some(0), &Vec::new()), "{summaries:?}");
-    let alike: Vec<&Value> = summaries.iter().map(|summary| &summary["alike"]).collect();
-    assert_eq!(alike, [40, 40]);
+    // A message of an event that happened later than that is older, as its sender's clock was ahead.
+    for (since, expected) in [("1h", [41, 41]), (AHEAD, [0, 1])] {
+        let (code, findings, summaries) = audit(dir.path(), since);
+        assert_eq!((code, &findings), (Some(0), &Vec::new()), "{since}: {summaries:?}");
+        let alike: Vec<&Value> = summaries.iter().map(|summary| &summary["alike"]).collect();
+        assert_eq!(alike, expected, "{since}");
+    }
 
     in_elasticsearch(there, dir.path(), &events).await;
     in_jetstream(&nats, dir.path(), &events).await;
@@ -110,7 +117,7 @@ async fn in_elasticsearch(there: &elasticsearch::Server, dir: &Path, events: &[L
     document["attributes"]["watchpost.event.seq"] = 4000.into();
     there.done("PUT", &format!("/{stream}/_create/{added}"), Some(document)).await;
 
-    let (code, findings, _) = audit(dir);
+    let (code, findings, _) = audit(dir, "1h");
     let expected = ["different", "extra", "missing"].into_iter().zip([id(4), added, id(3)]);
     let expected: Vec<_> = expected.map(|(word, id)| finding("elasticsearch", word, &id)).collect();
     assert_eq!((code, findings), (Some(1), expected));
@@ -133,7 +140,7 @@ async fn in_jetstream(nats: &Server, dir: &Path, events: &[Logged]) {
         let ack = sent.await.expect("sent").await.expect("an answer");
         (!ack.duplicate).then_some(ack.sequence)
     });
-    assert!(published.await > 40);
+    assert!(published.await > 41);
     let added = uuid::Uuid::from_u128(0xbad).to_string();
     let mut headers = async_nats::HeaderMap::new();
     headers.insert("Nats-Msg-Id", added.as_str());
@@ -141,7 +148,7 @@ async fn in_jetstream(nats: &Server, dir: &Path, events: &[Logged]) {
     let sent = context.publish_with_headers(changed.subject.clone(), headers, payload.into()).await.expect("sent");
     sent.await.expect("taken");
 
-    let (code, findings, _) = audit(dir);
+    let (code, findings, _) = audit(dir, "1h");
     let findings: Vec<_> = findings.into_iter().filter(|(backend, ..)| backend != "elasticsearch").collect();
     let id = |at: usize| events[at].event.id.to_string();
     let expected = ["different", "extra", "missing"].into_iter().zip([id(20), added, id(10)]);

@@ -108,9 +108,19 @@ async fn both_ways_tell_what_is_wrong_with_a_query() {
     let (reader, _) = events().await;
     let connection = Connection::new(&prepared().await.settings()).expect("settings");
     // Where no document is of that time, Elasticsearch does not look at the query.
-    let mut search = Search::in_elasticsearch(connection, query("event_name:(a OR"));
+    let mut search = Search::in_elasticsearch(connection.clone(), query("event_name:(a OR"));
     let error = search.page(1).await.expect_err("no query").to_string();
     assert!(error.contains("event_name:(a OR") && error.contains("Encountered"), "{error}");
+
+    for place in ["7", "yesterday/1", "2025-11-01T10:00:00Z"] {
+        let mut search =
+            Search::in_elasticsearch(connection.clone(), Query { after: Some(place.into()), ..query("*") });
+        let error = search.page(1).await.expect_err("no place").to_string();
+        assert!(error.contains(&format!("after: expected a place that a hit told, found `{place}`")), "{error}");
+    }
+    let mut search = Search::over_log(&reader, Query { after: Some("a/b".into()), ..query("*") }).expect("a query");
+    let error = search.page(1).await.expect_err("no place").to_string();
+    assert!(error.contains("after") && error.contains("a/b"), "{error}");
 
     for (text, named) in [
         ("event_name:(a OR", ""),
@@ -146,7 +156,7 @@ async fn the_command_searches_the_store_where_there_is_no_elasticsearch() {
     };
     let (code, said, error) = run(&["watchpost.process.name:web", "--limit", "2"]);
     assert_eq!((code, said.lines().count()), (Some(0), 2), "{error}");
-    assert!(said.starts_with("2025-10-16 09:53:32.000 info    process.started"), "{said}");
+    assert!(said.starts_with("2025-10-16 09:53:32.000 ▶ "), "{said}");
     let (_, hits, _) = run(&["severity_text:error", "--json"]);
     let hit: serde_json::Value = serde_json::from_str(&hits).expect("one line");
     assert_eq!(hit["document"]["event_name"], "process.crashed");

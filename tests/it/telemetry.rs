@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
 use watchpost::api::Listener;
-use watchpost::config::{self, Api, Exporter, JetStream, Secret, Settings};
+use watchpost::config::{self, Api, Exporter, JetStream, Otlp, Secret, Settings};
 use watchpost::daemon::{Daemon, Error, Shutdown};
 use watchpost::event::Offset;
 use watchpost::store::Store;
@@ -70,9 +70,14 @@ impl Running {
 /// Events that are told of on a page.
 const EVENTS: &str = "watchpost_ingest_events_total";
 
+/// Settings with destinations where nobody listens.
 fn nowhere() -> Settings {
     let nats = config::Nats { url: "nats://127.0.0.1:1".into(), ..config::Nats::default() };
-    Settings { jetstream: Some(JetStream { nats, ..JetStream::default() }), ..Settings::default() }
+    let metrics = Some(Exporter { endpoint: "http://127.0.0.1:1".into(), ..Exporter::default() });
+    let often = Duration::from_millis(100);
+    let otlp = Otlp { logs: None, spans: None, metrics, metrics_interval: often, ..Otlp::default() };
+    let jetstream = Some(JetStream { nats, ..JetStream::default() });
+    Settings { jetstream, otlp: Some(otlp), ..Settings::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,9 +91,11 @@ async fn metrics_have_every_name_and_agree_with_what_was_done() {
     assert_eq!(daemon.post("/api/sessions/one/end", json!({"status": "completed"})).await, 200);
     assert_eq!(daemon.post("/api/sessions/one/events", json!({"type": "said"})).await, 409, "it is late");
     let nats = [("watchpost_sink_name", "jetstream-sessions")];
-    let page = until("a failure of the sink", async || {
+    let page = until("a failure of each sink", async || {
         let page = daemon.metrics().await;
-        page.value("watchpost_sink_failures_total", &nats).is_some_and(|failures| failures > 0.0).then_some(page)
+        let failed = page.value("watchpost_metrics_exports_total", &[("watchpost_outcome", "failed")]);
+        let failures = [failed, page.value("watchpost_sink_failures_total", &nats)];
+        failures.iter().all(|failures| failures.is_some_and(|failures| failures > 0.0)).then_some(page)
     });
     let page = page.await;
     let found: BTreeSet<&str> = page.families.keys().map(String::as_str).collect();
@@ -106,6 +113,8 @@ async fn metrics_have_every_name_and_agree_with_what_was_done() {
         ("watchpost_ingest_bus_events", &[], 0.0),
         ("watchpost_sink_lag_events", &nats, 22.0),
         ("watchpost_sink_delivered_total", &nats, 0.0),
+        ("watchpost_metrics_exports_total", &[("watchpost_outcome", "completed")], 0.0),
+        ("watchpost_metrics_exports_total", &[("watchpost_outcome", "refused")], 0.0),
         ("watchpost_dead_letters", &[("watchpost_dead_letter_kind", "late")], 1.0),
         ("watchpost_dead_letters", &[("watchpost_dead_letter_kind", "delivery")], 0.0),
         ("watchpost_store_healthy_ratio", &[], 1.0),
@@ -197,6 +206,9 @@ async fn check_arrival(settings: Settings, collector: &Collector) {
     let settings = Settings { store: store.clone(), session, api: loopback(), ..settings };
     let telemetry = Telemetry::start(&settings).expect("an exporter");
     slots.fill(&telemetry);
+    let within = tracing::debug_span!(target: names::SPANS, "within");
+    within.in_scope(|| tracing::info!(target: "watchpost::test", "said within"));
+    drop(within);
     let listener = Listener::bind(&settings.api.listen).await.expect("it binds").expect("a listener");
     let url = listener.url();
     let daemon = Daemon::start_with(settings, Some(listener), telemetry).await.expect("it starts");
@@ -211,9 +223,9 @@ async fn check_arrival(settings: Settings, collector: &Collector) {
     shutdown.drain.cancel();
     running.await.expect("no panic").expect("a quiet end");
 
-    let spans = until("the spans", async || Some(collector.spans()).filter(|spans| spans.len() >= 3)).await;
+    let spans = until("the spans", async || Some(collector.spans()).filter(|spans| spans.len() >= 4)).await;
     let names: BTreeSet<&str> = spans.iter().map(|span| span["name"].as_str().expect("a name")).collect();
-    assert_eq!(names, BTreeSet::from(["POST /api/sessions", "POST /api/sessions/{id}/end", "drain"]));
+    assert_eq!(names, BTreeSet::from(["POST /api/sessions", "POST /api/sessions/{id}/end", "drain", "within"]));
     let begin = spans.iter().find(|span| span["name"] == "POST /api/sessions").expect("it is there");
     assert_eq!(
         (begin["traceId"].as_str(), begin["parentSpanId"].as_str()),
@@ -225,6 +237,11 @@ async fn check_arrival(settings: Settings, collector: &Collector) {
     let logs = until("the log", async || Some(collector.logs()).filter(|logs| !logs.is_empty())).await;
     let draining = logs.iter().find(|log| log["body"]["stringValue"] == "draining").expect("it was logged");
     assert_eq!(draining["severityText"], "INFO");
+    let said = logs.iter().find(|log| log["body"]["stringValue"] == "said within").expect("it was logged");
+    let within = spans.iter().find(|span| span["name"] == "within").expect("it is there");
+    assert!(said["traceId"].is_string(), "{said}");
+    assert_eq!((&said["traceId"], &said["spanId"]), (&within["traceId"], &within["spanId"]));
+    assert!(logs.iter().all(|log| log.get("eventName").is_none()), "a place in the source is no name: {logs:?}");
     for told in spans.iter().chain(&logs) {
         let resource = &told["resource"];
         assert_eq!(resource["service.name"], "watchpost");

@@ -60,6 +60,8 @@ impl Sessions {
                 self.end(event, table);
             }
             kind::NODE_GENERATION_STARTED => {
+                let data = read::<session::NodeGenerationStarted<'_>>(data).value;
+                let span = span.filter(|_| data.node_id.or(data.path).is_some());
                 self.open(event, span, |session, span| {
                     session.nodes.insert(span, table.hold(place, Id::NodeActive, &[], 1.0));
                 });
@@ -72,6 +74,7 @@ impl Sessions {
             kind::PROVIDER_REQUEST_SENT => {
                 let data = read::<session::ProviderRequestSent<'_>>(data).value;
                 let values: Values<'_> = &[data.provider.as_deref(), data.model.as_deref()];
+                let span = span.filter(|_| data.request_id.is_some());
                 self.open(event, span, |session, span| {
                     session.requests.insert(span, table.hold(place, Id::ProviderActive, values, 1.0));
                 });
@@ -138,6 +141,7 @@ impl Sessions {
         }
     }
 
+    /// Holds what the event opened a span for. What names nothing has no span of its own, so nothing would end it.
     fn open(&mut self, event: &Event, span: Option<SpanId>, with: impl FnOnce(&mut Session, SpanId)) {
         let Some(session) = self.open.get_mut(&event.session) else { return };
         let Some(span) = span else { return };

@@ -35,7 +35,7 @@ pub(crate) async fn serve(log: &Log, settings: &Api, session: &config::Session) 
     let started = Sessions::start(log.store.clone(), log.ingest.clone(), session.clone());
     let (sessions, keeper) = started.expect("a store");
     let telemetry = Telemetry::local();
-    telemetry.observe(&log.store, &log.ingest, &[]);
+    telemetry.observe(&log.store, &log.ingest, &[], None);
     let parts = Parts {
         store: log.store.clone(),
         ingest: log.ingest.clone(),

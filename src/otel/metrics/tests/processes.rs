@@ -125,3 +125,13 @@ fn a_source_that_does_not_answer_is_down() {
     world.tell("source-main", "source_up", data, context(), vec![]);
     world.check(&[("watchpost.source.up{watchpost,main}", Some("1"))]);
 }
+
+#[test]
+fn only_a_run_that_was_ready_tells_how_long_that_took() {
+    let mut world = World::new();
+    for (number, outcome) in [(2, "completed"), (3, "failed"), (4, "interrupted")] {
+        let until = span(Role::RunReady, number, (0, 500), &[(names::OUTCOME, outcome.into())]);
+        world.tell("proc-main-1", "crashed", process_data("a-0"), context(&resource("a"), number), vec![until]);
+    }
+    world.check(&[("watchpost.process.ready.duration{engine}", Some("1"))]);
+}

@@ -18,13 +18,13 @@ fn take(world: &mut World, (what, which, odd): Step) {
         1 => world.session(&stream, "session_interrupted", json!({}), 1, vec![ended(Role::Session, 5000)]),
         2 => world.session(&stream, "session_resumed", json!({}), 1, vec![]),
         3 => world.session(&stream, "session_ended", json!({ "status": outcome }), 1, vec![]),
-        4 => world.session(&stream, "node_generation_started", json!({}), number, vec![]),
+        4 => world.session(&stream, "node_generation_started", json!({ "node_id": "n" }), number, vec![]),
         5 => {
             let ended = vec![ended(Role::Node, i64::from(which) * 7)];
             world.session(&stream, "node_generation_completed", json!({}), number, ended);
         }
         6 => {
-            let sent = json!({ "provider": format!("q{}", which % 5), "model": "m" });
+            let sent = json!({ "request_id": "r", "provider": format!("q{}", which % 5), "model": "m" });
             world.session(&stream, "provider_request_sent", sent, number, vec![]);
         }
         7 => {

@@ -36,11 +36,11 @@ fn a_session_is_active_then_interrupted_then_over() {
 #[test]
 fn nodes_and_requests_are_active_until_their_spans_end_or_their_session_does() {
     let mut world = World::new();
-    let sent = || json!({ "provider": "anthropic", "model": "m" });
+    let sent = json!({ "request_id": "r", "provider": "anthropic", "model": "m" });
     world.session("s-1", "session_started", json!({}), 1, vec![]);
-    world.session("s-1", "node_generation_started", json!({}), 2, vec![]);
-    world.session("s-1", "node_generation_started", json!({}), 3, vec![]);
-    world.session("s-1", "provider_request_sent", sent(), 4, vec![]);
+    world.session("s-1", "node_generation_started", json!({ "node_id": "a" }), 2, vec![]);
+    world.session("s-1", "node_generation_started", json!({ "path": "b" }), 3, vec![]);
+    world.session("s-1", "provider_request_sent", sent, 4, vec![]);
     world.session("s-1", "queue_stats", json!({ "pending": 5, "processing": 1 }), 1, vec![]);
     world.check(&[
         ("watchpost.node.active{engine}", Some("2")),
@@ -62,6 +62,17 @@ fn nodes_and_requests_are_active_until_their_spans_end_or_their_session_does() {
         ("watchpost.node.active{engine}", Some("0")),
         ("watchpost.queue.depth{engine,pending}", Some("0")),
     ]);
+}
+
+#[test]
+fn what_names_no_node_and_no_request_is_not_active_as_nothing_could_end_it() {
+    let mut world = World::new();
+    world.session("s-1", "session_started", json!({}), 1, vec![]);
+    // No span is theirs: they belong to that of the session.
+    world.session("s-1", "node_generation_started", json!({ "level_index": 1 }), 1, vec![]);
+    world.session("s-1", "provider_request_sent", json!({ "provider": "anthropic", "model": "m" }), 1, vec![]);
+    world
+        .check(&[("watchpost.node.active{engine}", None), ("watchpost.provider.active{engine,anthropic,m}", None)]);
 }
 
 #[test]
@@ -102,6 +113,18 @@ fn a_request_tells_of_its_duration_and_its_tokens() {
         ("gen_ai.client.token.usage{engine,chat,openai,gpt,input}", Some("1")),
         ("gen_ai.client.token.usage{engine,chat,openai,gpt,output}", Some("1")),
         ("watchpost.provider.retries{engine,openai,gpt}", Some("1")),
+    ]);
+}
+
+#[test]
+fn a_request_whose_end_nobody_saw_tells_of_no_duration() {
+    let mut world = World::new();
+    let attributes = [(names::GEN_AI_PROVIDER_NAME, Value::from("openai")), (names::OUTCOME, "interrupted".into())];
+    let spans = [Role::Attempt, Role::Request].map(|role| span(role, 4, (0, 1_800_000), &attributes));
+    world.session("s-1", "session_interrupted", json!({ "reason": "idle" }), 1, spans.into());
+    world.check(&[
+        ("gen_ai.client.operation.duration{engine,openai}", None),
+        ("watchpost.provider.attempts{engine,openai,interrupted}", Some("1")),
     ]);
 }
 

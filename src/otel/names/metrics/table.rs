@@ -332,7 +332,7 @@ pub static METRICS: [Metric; 31] = [
             attribute::GEN_AI_REQUEST_MODEL,
             attribute::ERROR_TYPE,
         ],
-        about: "How long a request to a provider took, all attempts together.",
+        about: "How long a request to a provider took, all attempts together; not where nobody saw its end.",
         prometheus: "gen_ai_client_operation_duration_seconds",
     }
     .metric(),
