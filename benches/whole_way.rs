@@ -64,19 +64,19 @@ impl Running {
         sinks.iter().map(|sink| sink.offset).min().unwrap_or_default()
     }
 
-    /// Waits until what `written` writes has been written and delivered; answers its end, and the most memory meanwhile.
-    async fn caught_up<T>(&self, written: impl Future<Output = T>) -> (T, f64) {
-        let (mut most, mut ended) = (0f64, None);
-        let mut written = std::pin::pin!(written);
-        while ended.is_none() || self.delivered() < self.store.range().end {
-            most = most.max(resident_mib());
-            let pause = tokio::time::sleep(Duration::from_millis(20));
-            tokio::select! {
-                end = &mut written, if ended.is_none() => ended = Some(end),
-                () = pause => {}
-            }
+    /// Waits until what `written` writes has been written and delivered; answers its end.
+    async fn caught_up<T>(&self, written: impl Future<Output = T>) -> T {
+        let end = written.await;
+        while self.delivered() < self.store.range().end {
+            tokio::time::sleep(LOOK).await;
         }
-        (ended.expect("it has ended"), most)
+        end
+    }
+
+    /// How many events the sink is behind that needs no receiver.
+    fn metrics_lag(&self) -> u64 {
+        let sinks = deliver::at_rest(&self.store).expect("a store");
+        sinks.iter().find(|sink| &*sink.sink == "otlp-metrics").map_or(0, |sink| sink.lag_events)
     }
 
     async fn stop(self) {
@@ -84,6 +84,20 @@ impl Running {
         self.shutdown.drain.cancel();
         self.task.await.expect("no panic").expect("a quiet end");
         drop(self.dir);
+    }
+}
+
+/// Between two looks at something.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks at something again and again while the work is done.
+async fn looking<T>(work: impl Future<Output = T>, mut look: impl FnMut()) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        look();
+        if let Ok(end) = tokio::time::timeout(LOOK, &mut work).await {
+            return end;
+        }
     }
 }
 
@@ -124,7 +138,8 @@ async fn sustained(&(name, compression, rate): &(&str, Compression, Option<u64>)
         write(&session, events, rate).await;
         session
     });
-    let (session, resident) = running.caught_up(writing).await;
+    let mut resident = 0f64;
+    let session = looking(running.caught_up(writing), || resident = resident.max(resident_mib())).await;
     let took = began.elapsed();
     let spent = spent(&before, events);
     let stages: Vec<String> = spent.iter().map(|(thread, seconds)| format!("{thread} {seconds:.2}")).collect();
@@ -165,15 +180,24 @@ async fn after_outage(events: u64) {
     println!(
         "\n{events} events caught up with after an outage, while a session emits 1,000 a second that is followed\n"
     );
-    let before = latencies(&running, 5).await;
+    while running.metrics_lag() > 0 {
+        tokio::time::sleep(LOOK).await;
+    }
+    let (mut lag_before, mut lag_during, mut resident) = (0, 0, 0f64);
+    let before = looking(latencies(&running, 5), || lag_before = lag_before.max(running.metrics_lag())).await;
     let (began, from) = (Instant::now(), running.delivered());
     collector.restart();
-    let (during, resident) = running.caught_up(latencies(&running, 5)).await;
+    let during = looking(running.caught_up(latencies(&running, 5)), || {
+        lag_during = lag_during.max(running.metrics_lag());
+        resident = resident.max(resident_mib());
+    });
+    let during = during.await;
     let rate = (running.store.range().end - from) as f64 / began.elapsed().as_secs_f64();
     head(&["from emit to the follower", "p50", "p99", "ratio"]);
     latency_row("in the outage", &before, None);
     latency_row("while catching up", &during, Some(&before));
     println!("\ncaught up at {rate:.0} events/s, resident at most {resident:.0} MiB");
+    println!("the sink of metrics was behind by at most {lag_before} events in the outage, {lag_during} meanwhile");
     drop(session);
     running.stop().await;
 }
