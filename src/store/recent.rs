@@ -169,3 +169,93 @@ impl Drop for LogReader {
         kept.let_go();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Data, Draft, Kind, Severity, StreamId, Subject};
+    use crate::store::{Flusher, Submission, Writer};
+
+    fn opened() -> (Store, Writer, Flusher) {
+        let store = Store::memory();
+        let (writer, flusher) = store.writer().expect("an empty store");
+        (store, writer, flusher)
+    }
+
+    /// Commits so many events, of two streams in turn, with so many bytes of payload.
+    fn commit(writer: &mut Writer, flusher: &Flusher, events: usize, bytes: usize) {
+        let draft = |n: usize| {
+            let kind = Kind::new("started").expect("a type");
+            let stream = StreamId::new(format!("proc-main-{}", n % 2)).expect("an id");
+            let subject = Subject::process("core.process", "default", "web", &kind).expect("a subject");
+            let data = Data::parse(format!("{{\"text\":\"{}\"}}", "x".repeat(bytes))).expect("an object");
+            Draft::new(stream, kind, subject, Severity::Info, data)
+        };
+        let drafts = (0..events).map(draft).collect();
+        writer.apply(&[Submission::events(drafts)]).expect("room");
+        flusher.flush(writer.next_offset()).expect("durable");
+    }
+
+    fn kept(store: &Store) -> Vec<Offset> {
+        store.shared.recent.kept().events.iter().map(|logged| logged.offset).collect()
+    }
+
+    #[test]
+    fn readers_at_the_end_have_the_same_events_in_common_and_nothing_is_kept_behind_them() {
+        let (store, mut writer, flusher) = opened();
+        let readers = [store.log_reader(), store.log_reader()];
+        commit(&mut writer, &flusher, 5, 10);
+        assert_eq!(kept(&store), [0, 1, 2, 3, 4]);
+        let [first, second] = readers.each_ref().map(|reader| {
+            assert!(reader.is_near(0));
+            reader.log(0, Limit::events(3)).expect("readable")
+        });
+        assert_eq!(first, store.log(0, Limit::events(3)).expect("readable"));
+        assert!(first.iter().zip(&second).all(|(one, other)| std::sync::Arc::ptr_eq(&one.event, &other.event)));
+        assert_eq!(kept(&store), [3, 4], "what the slower one has still to read");
+        drop(readers);
+        assert_eq!(kept(&store), [0; 0]);
+        commit(&mut writer, &flusher, 5, 10);
+        assert_eq!(kept(&store), [0; 0], "nobody reads");
+    }
+
+    #[test]
+    fn what_is_not_durable_yet_is_not_read_and_what_was_lost_is_not_kept() {
+        let (store, mut writer, flusher) = opened();
+        let reader = store.log_reader();
+        commit(&mut writer, &flusher, 1, 10);
+        writer.apply(&[Submission::default()]).expect("room");
+        let draft = reader.log(0, Limit::events(9)).expect("readable").remove(0).event;
+        let again = Draft::new(
+            draft.session.clone(),
+            draft.kind.clone(),
+            draft.subject.clone(),
+            draft.severity.clone(),
+            draft.data.clone(),
+        );
+        writer.apply(&[Submission::events(vec![again])]).expect("room");
+        assert_eq!(kept(&store), [1]);
+        assert_eq!(reader.log(1, Limit::events(9)).expect("readable"), []);
+        writer.recover("a test").expect("it opens again");
+        assert_eq!(kept(&store), [0; 0]);
+    }
+
+    #[test]
+    fn a_reader_that_stays_behind_does_not_make_it_grow_and_reads_the_store() {
+        let (store, mut writer, flusher) = opened();
+        let (behind, ahead) = (store.log_reader(), store.log_reader());
+        let mut at = 0;
+        for _ in 0..40 {
+            commit(&mut writer, &flusher, 512, 10);
+            at = ahead.log(at, Limit::events(512)).expect("readable").last().expect("events").offset + 1;
+        }
+        assert!(kept(&store).is_empty(), "the one that reads has read all, the other is far behind");
+        let page = behind.log(0, Limit::events(9)).expect("readable");
+        assert_eq!(page, store.log(0, Limit::events(9)).expect("readable"));
+        let stays = store.log_reader();
+        stays.log(at, Limit::events(9)).expect("readable");
+        commit(&mut writer, &flusher, 400, 40_000);
+        assert!(kept(&store).len() * 40_000 <= MAX_BYTES, "{} events", kept(&store).len());
+        assert_eq!(stays.log(at, Limit::events(2)).expect("readable").len(), 2);
+    }
+}

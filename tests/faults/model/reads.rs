@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watchpost::event::{Kind, Logged, Offset, Pattern};
-use watchpost::store::{Limit, Query, Store, Tree};
+use watchpost::store::{Limit, LogReader, Query, Store, Tree};
 
 use super::state::{Entry, KINDS, State, stream, time};
 use super::step::{STREAMS, Step};
@@ -50,11 +50,13 @@ fn same_start(page: &[Logged], expected: &[&Arc<Entry>], limit: Limit) {
 }
 
 /// Pages of the log and of each stream from a place on, in both directions, and single events.
-pub(super) fn pages(store: &Store, state: &State, end: Offset, from: u8, limit: Limit) {
+pub(super) fn pages(store: &Store, log: &LogReader, state: &State, end: Offset, from: u8, limit: Limit) {
     let from = u64::from(from) * (end + 2) / 255;
     let visible: Vec<_> = state.visible(end).collect();
     let later: Vec<_> = visible.iter().copied().filter(|entry| entry.offset >= from).collect();
-    same_start(&store.log(from, limit).expect("the log is read"), &later, limit);
+    let page = store.log(from, limit).expect("the log is read");
+    same_start(&page, &later, limit);
+    assert_eq!(log.log(from, limit).expect("the log is read"), page, "what is kept of the log is what is stored");
     let earlier: Vec<_> = visible.iter().rev().copied().filter(|entry| entry.offset < from).collect();
     same_start(&store.log_back(from, limit).expect("the log is read backwards"), &earlier, limit);
     for stream in (0..STREAMS).map(stream) {

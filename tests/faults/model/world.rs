@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use watchpost::event::{Class, Draft, Offset, Timestamp};
 use watchpost::store::{
-    Disk, Error, Failing, Flusher, Health, Limit, Maintainer, Store, Submission, Tree, Write, Writer,
+    Disk, Error, Failing, Flusher, Health, Limit, LogReader, Maintainer, Store, Submission, Tree, Write, Writer,
 };
 
 use super::expected;
@@ -23,13 +23,16 @@ struct Open {
     writer: Writer,
     flusher: Flusher,
     maintainer: Maintainer,
+    /// One for each sink, and one that reads anywhere.
+    readers: Vec<LogReader>,
 }
 
 impl Open {
     fn on(disk: &Disk) -> Self {
         let store = Store::on(disk).expect("the store opens");
         let (writer, flusher) = store.writer().expect("the writer reads where it was");
-        Self { maintainer: store.maintainer(), store, writer, flusher }
+        let readers = (0..=SINKS).map(|_| store.log_reader()).collect();
+        Self { maintainer: store.maintainer(), readers, store, writer, flusher }
     }
 }
 
@@ -77,6 +80,10 @@ impl World {
         &self.open.as_ref().expect("the store is open between steps").store
     }
 
+    fn reader(&self, reader: u8) -> &LogReader {
+        &self.open.as_ref().expect("the store is open between steps").readers[usize::from(reader)]
+    }
+
     /// Does a step to the store and to the model, and compares what both say.
     pub(super) fn take(&mut self, step: &Step) {
         match step {
@@ -89,7 +96,7 @@ impl World {
             Step::Reopen => self.restart(None),
             Step::Read { from, events, bytes } => {
                 let limit = Limit { events: *events, bytes: *bytes };
-                reads::pages(self.store(), &self.live, self.end, *from, limit);
+                reads::pages(self.store(), self.reader(SINKS), &self.live, self.end, *from, limit);
             }
             Step::Query { .. } => reads::query(self.store(), &self.live, self.end, step),
             Step::Deliver { sink, events } => self.deliver(*sink, *events),
@@ -276,10 +283,9 @@ impl World {
 
     fn deliver(&mut self, sink: u8, events: usize) {
         let from = self.confirmed(sink).unwrap_or(0);
+        let page = self.reader(sink).log(from, Limit::events(events)).expect("the log is read");
         let received = &mut self.received[usize::from(sink)];
         assert!(from <= *received, "the cursor of sink {sink} is beyond what it has taken");
-        let page =
-            self.open.as_ref().expect("open").store.log(from, Limit::events(events)).expect("the log is read");
         let expected: Vec<_> =
             self.live.visible(self.end).filter(|entry| entry.offset >= from).take(events).collect();
         reads::same(&page, &expected);
