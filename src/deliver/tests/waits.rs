@@ -20,6 +20,28 @@ async fn waits_grow_and_only_what_is_left_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_of_a_short_while_go_together_and_a_shutdown_does_not_wait_for_it() {
+    let mut bench = Bench::new();
+    let gather = Duration::from_millis(20);
+    let running = bench.run_with(Settings { gather, ..Settings::default() });
+    running.drained().await;
+    let began = Instant::now();
+    for _ in 0..3 {
+        bench.append_wanted(1);
+        tokio::time::sleep(gather / 4).await;
+    }
+    running.drained().await;
+    assert_eq!(bench.sink.sent(), [vec![0, 1, 2]]);
+    assert_eq!(bench.sink.script().sent[0].0 - began, gather);
+    bench.append_wanted(1);
+    tokio::task::yield_now().await;
+    let asked = Instant::now();
+    running.shutdown.cancel();
+    running.task.await.expect("no panic");
+    assert_eq!((Instant::now(), bench.sink.sent().len()), (asked, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_begins_small_again_after_progress() {
     let mut bench = Bench::new();
     bench.append_wanted(20);
