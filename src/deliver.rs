@@ -43,6 +43,9 @@ pub use status::{Failure, Handle, State, Status, at_rest};
 /// So many letters, at most, are written in one go: with events of 64 KiB, 2 MiB, beside what was sent.
 const LETTERS: usize = 32;
 
+/// At the end of the delivery the last events are tried for so long.
+const FINISH: Duration = Duration::from_secs(3);
+
 /// How a delivery behaves; the defaults are right for every sink.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -161,7 +164,8 @@ impl<S: Sink> Delivery<S> {
     }
 
     /// Runs until `shutdown`, then finishes the call that it is in: at most [`Settings::call_timeout`], so
-    /// whoever drains puts a deadline on it. It may be dropped at any time; nothing confirmed is lost.
+    /// whoever drains puts a deadline on it. A delivery that keeps up sends what was committed last, too. It may be
+    /// dropped at any time; nothing confirmed is lost.
     pub async fn run(mut self, shutdown: CancellationToken) {
         self.shutdown = shutdown;
         let mut durable = self.store.durable();
@@ -172,7 +176,26 @@ impl<S: Sink> Delivery<S> {
                 Err(stuck) => self.wait_after(&stuck).await,
             }
         }
+        self.finish().await;
         self.stop();
+    }
+
+    /// Sends what is left where that is a page at most and nothing is wrong: others wait for the end of a session that
+    /// ends with its daemon. It is tried once, and not for long.
+    async fn finish(&mut self) {
+        let left = self.store.range().end.saturating_sub(self.offset());
+        if self.ready && left > 0 && left <= page::MAX_EVENTS as u64 {
+            self.shutdown = CancellationToken::new();
+            match timeout(FINISH, self.turn()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::info!(sink = %self.name, %error, "the last events are sent at the next start")
+                }
+                Err(_) => {
+                    tracing::info!(sink = %self.name, "no answer: the last events are sent at the next start")
+                }
+            }
+        }
     }
 
     /// One step: resume, a retry, or a page.

@@ -265,9 +265,9 @@ async fn a_reset_skips_nothing_that_was_not_sent() {
     assert_eq!(done, [Reset { sink: "test".into(), offset: 4 }]);
     running.drained().await;
     assert_eq!(world.sink.sent(), numbered(0..6));
-    world.bench.append_wanted(2);
     running.shutdown.cancel();
     running.task.await.expect("it ends");
+    world.bench.append_wanted(2);
     let done = reset(&world.bench.store, "test", From::Offset(8)).expect("readable");
     assert_eq!(done, [Reset { sink: "test".into(), offset: 6 }]);
 }

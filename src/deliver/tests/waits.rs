@@ -20,7 +20,7 @@ async fn waits_grow_and_only_what_is_left_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_of_a_short_while_go_together_and_a_shutdown_does_not_wait_for_it() {
+async fn events_of_a_short_while_go_together_and_at_a_shutdown_at_once() {
     let mut bench = Bench::new();
     let gather = Duration::from_millis(20);
     let running = bench.run_with(Settings { gather, ..Settings::default() });
@@ -38,7 +38,26 @@ async fn events_of_a_short_while_go_together_and_a_shutdown_does_not_wait_for_it
     let asked = Instant::now();
     running.shutdown.cancel();
     running.task.await.expect("no panic");
-    assert_eq!((Instant::now(), bench.sink.sent().len()), (asked, 1));
+    assert_eq!((Instant::now(), bench.sink.sent().len()), (asked, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_leaves_what_a_delivery_was_behind_and_does_not_wait_for_one_that_hangs() {
+    for (count, expected) in [(page::MAX_EVENTS, 1), (page::MAX_EVENTS + 1, 0)] {
+        let mut bench = Bench::new();
+        let running = bench.run_with(Settings { gather: Duration::from_secs(1), ..Settings::default() });
+        running.drained().await;
+        for _ in 0..count / 512 {
+            bench.append_wanted(512);
+        }
+        bench.append_wanted(count % 512);
+        bench.sink.script().sends = [Do::Hang].into();
+        let asked = Instant::now();
+        running.shutdown.cancel();
+        running.task.await.expect("no panic");
+        assert_eq!((asked.elapsed(), bench.sink.sent().len()), (FINISH * expected, expected as usize));
+        assert_eq!(bench.cursor().map(|cursor| cursor["offset"].clone()), Some(json!(0)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
