@@ -4,11 +4,13 @@
 //! the media type servers of 8.x and of 9.x answer alike. (The client's typed functions would do the same, but
 //! for a bulk body of ready bytes and for the errors as the server words them the transport is the shorter way.)
 
+mod credential;
 mod listing;
 mod search;
 mod setup;
 mod template;
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use serde_json::Value;
 use crate::cause::{chain, is_tls};
 use crate::config::{self, ElasticsearchAuth, without_password};
 
+pub(crate) use credential::Credential;
 pub use listing::Listing;
 pub use search::Search;
 pub use setup::{Kept, Setup, setup};
@@ -74,12 +77,22 @@ impl Error {
 }
 
 /// A way to one Elasticsearch; cheap to clone. Nothing is sent before the first request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Connection {
     transport: Transport,
     /// What it is called in errors.
     url: String,
+    credential: Credential,
     timeout: Duration,
+}
+
+impl fmt::Debug for Connection {
+    /// Without the client, which shows its credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { transport: _, url, credential, timeout } = self;
+        let mut shown = f.debug_struct("Connection");
+        shown.field("url", url).field("credential", credential).field("timeout", timeout).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
@@ -90,7 +103,8 @@ impl Connection {
     pub fn new(settings: &config::Elasticsearch) -> Result<Self, Error> {
         let shown = without_password(&settings.url);
         let wrong = |message: String| Error::Misconfigured { url: shown.clone(), message };
-        let url = Url::parse(&settings.url).map_err(|error| wrong(error.to_string()))?;
+        let url = Url::parse(&settings.url).map_err(|error| wrong(format!("elasticsearch.url: {error}")))?;
+        let credential = Credential::of(&settings.auth, &url);
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url)).enable_meta_header(false);
         if let Some(file) = &settings.ca_file {
             builder = builder.cert_validation(CertificateValidation::Full(certificate(file).map_err(wrong)?));
@@ -102,12 +116,13 @@ impl Connection {
             }
             ElasticsearchAuth::ApiKey(key) => {
                 // The client would panic on a key that no header can have.
-                HeaderValue::try_from(key.expose()).map_err(|_| wrong("the API key is not base64".into()))?;
+                HeaderValue::try_from(key.expose())
+                    .map_err(|_| wrong("elasticsearch.api_key: it is not base64".into()))?;
                 builder.auth(Credentials::EncodedApiKey(key.expose().into()))
             }
         };
         let transport = builder.build().map_err(|error| wrong(chain(&error)))?;
-        Ok(Self { transport, url: shown, timeout: settings.timeout })
+        Ok(Self { transport, url: shown, credential, timeout: settings.timeout })
     }
 
     /// A request with a JSON body, or with none; the answer as JSON.
@@ -156,9 +171,12 @@ impl Connection {
         let (kind, reason) = reason(&text).unwrap_or_else(|| (String::new(), shortened(&text)));
         let message = format!("{status} {reason}");
         match status {
-            401 | 403 => Error::Misconfigured { url: self.url.clone(), message },
+            _ if is_held_off(status, &kind) => Error::Unavailable { url: self.url.clone(), message },
+            401 | 403 => {
+                let message = format!("{message}: {}", self.credential.advice(status));
+                Error::Misconfigured { url: self.url.clone(), message }
+            }
             413 => Error::TooLarge,
-            408 | 429 | 500.. => Error::Unavailable { url: self.url.clone(), message },
             _ => Error::Refused { status, kind, reason },
         }
     }
@@ -166,9 +184,17 @@ impl Connection {
     fn lost(&self, error: &elasticsearch::Error) -> Error {
         let (url, message) = (self.url.clone(), chain(error));
         match is_tls(error) {
-            true => Error::Misconfigured { url, message },
+            true => {
+                let message = format!("{message}: check elasticsearch.url and elasticsearch.ca_file");
+                Error::Misconfigured { url, message }
+            }
             false => Error::Unavailable { url, message },
         }
+    }
+
+    /// Which settings say who we are.
+    pub(crate) fn credential(&self) -> Credential {
+        self.credential
     }
 
     fn not_understood(&self, message: &str) -> Error {
@@ -178,9 +204,15 @@ impl Connection {
 }
 
 fn certificate(file: &Path) -> Result<Certificate, String> {
-    let told = |error: String| format!("{}: {error}", file.display());
+    let told = |error: String| format!("elasticsearch.ca_file: {}: {error}", file.display());
     let pem = std::fs::read(file).map_err(|error| told(error.to_string()))?;
     Certificate::from_pem(&pem).map_err(|error| told(chain(&error)))
+}
+
+/// Whether a status with Elasticsearch's word for it, of a request or of an item, may be another one later: a block
+/// of an index or of the whole cluster is lifted some day, though with 403 it looks like a missing privilege.
+pub(crate) fn is_held_off(status: u16, kind: &str) -> bool {
+    matches!((status, kind), (403, "cluster_block_exception") | (408 | 429 | 500.., _))
 }
 
 /// The type and the reason in an error's JSON, the innermost cause included.

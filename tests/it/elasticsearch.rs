@@ -1,6 +1,7 @@
 //! The direct way to Elasticsearch, on a real server. Each test has days of its own, and so data streams.
 
 mod delivery;
+mod secured;
 mod setup;
 
 use std::collections::BTreeSet;

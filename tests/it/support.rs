@@ -10,6 +10,7 @@ pub(crate) mod elasticsearch;
 pub(crate) mod events;
 pub(crate) mod exposition;
 pub(crate) mod fake;
+pub(crate) mod guard;
 pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod jwt;

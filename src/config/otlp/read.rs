@@ -7,7 +7,7 @@ use super::{Compression, Elasticsearch, ElasticsearchAuth, Exporter, Otlp, Proto
 use crate::config::mistake::{Mistake, Place};
 use crate::config::read::Section;
 use crate::config::value::{self, Parsed};
-use crate::config::{Environment, Secret};
+use crate::config::{Environment, Secret, without_password};
 
 type Told<'a> = &'a mut Vec<Mistake>;
 
@@ -288,6 +288,11 @@ pub(in crate::config) fn elasticsearch(
     let bounds = 64 << 10..=64 << 20;
     if !bounds.contains(&sink.batch_bytes) {
         told.push(section.mistake("batch_bytes", "64KiB to 64MiB", &value::write_size(sink.batch_bytes)));
+    }
+    // Both would be sent, and the server looks at one.
+    let shown = without_password(&sink.url);
+    if sink.auth != ElasticsearchAuth::None && shown != sink.url {
+        told.push(section.mistake("url", "no user in there beside api_key or user", &shown));
     }
     sink
 }

@@ -98,6 +98,14 @@ fn every_mistake_is_told_once_with_its_place() {
         "elasticsearch: {api_key: a, user: b, password: c}\n",
         &["w.yaml:1: elasticsearch.user: expected only one of user and api_key, found `b`"],
     );
+    for auth in ["api_key: a", "user: a, password: b"] {
+        check_mistakes(
+            &format!("elasticsearch: {{url: 'https://us:s3cret@a:9200', {auth}}}\n"),
+            &[
+                "w.yaml:1: elasticsearch.url: expected no user in there beside api_key or user, found `https://***@a:9200`",
+            ],
+        );
+    }
     let wrong = [("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"), ("OTEL_EXPORTER_OTLP_HEADERS", "secret")];
     let told = read("otlp:\n", &wrong, NONE).expect_err("two mistakes").to_string();
     assert!(told.contains("$OTEL_EXPORTER_OTLP_TIMEOUT: otlp: expected milliseconds"), "{told}");

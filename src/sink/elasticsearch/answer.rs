@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::Fate;
-use crate::elasticsearch::{self, told};
+use crate::elasticsearch::{self, Credential, is_held_off, told};
 use crate::sink::Error;
 
 /// The answer to a bulk request, of which nothing else was asked for.
@@ -24,16 +24,16 @@ pub(super) struct Item {
     error: Value,
 }
 
-/// The fate of a document, or why it has none yet.
-pub(super) fn item(item: &Item) -> Result<Fate, Error> {
+/// The fate of a document, or why it has none yet; `credential` is what it was sent with.
+pub(super) fn item(item: &Item, credential: Credential) -> Result<Fate, Error> {
     let (kind, reason) = told(&item.error).unwrap_or_default();
     let said = || format!("{} {kind}: {reason}", item.status);
-    match (item.status, kind.as_str()) {
-        (200..=299 | 409, _) => Ok(Fate::There),
-        (403, "cluster_block_exception") | (429 | 500.., _) => Err(Error::Retryable(said())),
-        (401 | 403, _) => Err(Error::Misconfigured(said())),
+    match item.status {
+        200..=299 | 409 => Ok(Fate::There),
+        status if is_held_off(status, &kind) => Err(Error::Retryable(said())),
+        status @ (401 | 403) => Err(Error::Misconfigured(format!("{}: {}", said(), credential.advice(status)))),
         // Its data stream cannot be made: no template matches.
-        (404, _) => Err(Error::Misconfigured(format!("{}: run `watchpost elasticsearch setup`", said()))),
+        404 => Err(Error::Misconfigured(format!("{}: run `watchpost elasticsearch setup`", said()))),
         _ => Ok(Fate::Refused(said())),
     }
 }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn fate(status: u16, kind: &str) -> Result<Fate, Error> {
-        item(&Item { status, error: json!({"type": kind, "reason": "so it is"}) })
+        item(&Item { status, error: json!({"type": kind, "reason": "so it is"}) }, Credential::ApiKey)
     }
 
     #[test]

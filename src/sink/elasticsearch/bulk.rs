@@ -107,7 +107,7 @@ impl Flight<'_> {
         let mut held_off = Ok(());
         for (&place, item) in places.iter().zip(&answer.items) {
             let Some(item) = item.values().next() else { return Err(not_understood("an item without an action")) };
-            match answer::item(item) {
+            match answer::item(item, self.connection.credential()) {
                 Ok(fate) => documents[place].fate = Some(fate),
                 Err(error) => held_off = held_off.and(Err(error)),
             }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use watchpost::config;
 use watchpost::deliver::{self, Delivery, Handle};
 use watchpost::store::{Store, Submission};
 
-use super::{Elasticsearch, Sink, all, ids, ids_in, of_day, prepare, resumed, stream};
+use super::{Elasticsearch, Error, Sink, all, ids, ids_in, of_day, prepare, resumed, stream};
 use crate::it::support::elasticsearch::Server;
 use crate::it::support::history::{Log, draft};
 use crate::it::support::wait::until;
@@ -45,6 +46,7 @@ async fn a_server_that_is_killed_and_comes_back_has_every_event_once() {
     let mut server = tokio::task::spawn_blocking(|| Server::with(most)).await.expect("a server");
     prepare(&server.settings()).await;
     too_large_is_cut(&server).await;
+    a_block_of_the_whole_cluster_is_waited_for(&server).await;
 
     let log = Log::on(Store::memory());
     let shutdown = CancellationToken::new();
@@ -84,4 +86,18 @@ async fn too_large_is_cut(server: &Server) {
     assert!(sent.refused[0].reason.starts_with("413"), "{}", sent.refused[0].reason);
     batch.remove(1000);
     assert!(there == ids(&batch), "{} of them", there.len());
+}
+
+/// With such a block the request as a whole is refused, not its documents, and with 403 like a missing privilege.
+async fn a_block_of_the_whole_cluster_is_waited_for(server: &Server) {
+    let read_only = |on: Value| json!({"persistent": {"cluster.blocks.read_only": on}});
+    let mut sink = resumed(server.settings()).await;
+    assert_eq!(sink.send(&of_day(12, 0, 1)).await, all(1));
+    server.done("PUT", "/_cluster/settings", Some(read_only(true.into()))).await;
+    let sent = sink.send(&of_day(12, 1, 3)).await;
+    server.done("PUT", "/_cluster/settings", Some(read_only(Value::Null))).await;
+    let Some(Error::Retryable(reason)) = &sent.error else { panic!("{sent:?}") };
+    assert!(sent.settled == 0 && reason.contains("403 ") && reason.contains("cluster read-only"), "{sent:?}");
+    assert_eq!(sink.send(&of_day(12, 1, 3)).await, all(3));
+    assert_eq!(ids_in(server, &stream(12)).await.len(), 4);
 }
