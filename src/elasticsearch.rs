@@ -74,6 +74,11 @@ impl Error {
     pub(crate) fn is_forbidden(&self) -> bool {
         matches!(self, Self::Misconfigured { message, .. } if message.starts_with("403 "))
     }
+
+    /// Whether it says that it cannot just now, as of an index that is just being made.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Unavailable { message, .. } if message.starts_with("503 "))
+    }
 }
 
 /// A way to one Elasticsearch; cheap to clone. Nothing is sent before the first request.

@@ -1,11 +1,19 @@
 //! Searching documents, page by page.
 
+use std::time::Duration;
+
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::{Connection, Error, PATTERN};
 use crate::event::Timestamp;
 use crate::otel::names;
+
+/// A search that cannot be answered just now is tried for so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How times are written in a place to go on from.
 pub(super) const FORMAT: &str = "strict_date_optional_time_nanos";
@@ -79,12 +87,19 @@ impl Search<'_> {
     }
 }
 
-/// Asks for one page; there is nothing where there is no data stream yet, and no answer where a shard has none.
+/// Asks for one page; there is nothing where there is no data stream yet, and no answer where a shard has none. So it
+/// is asked again for a while: the index of a new day has no shard to ask for a moment.
 pub(super) async fn ask(connection: &Connection, body: &Value) -> Result<Value, Error> {
     let path = format!(
         "{PATTERN}/_search?allow_no_indices=true&ignore_unavailable=true&allow_partial_search_results=false"
     );
-    connection.ask(Method::Post, &path, Some(body)).await
+    let latest = Instant::now() + PATIENCE;
+    loop {
+        match connection.ask(Method::Post, &path, Some(body)).await {
+            Err(error) if error.is_busy() && Instant::now() < latest => sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
 }
 
 fn hit(hit: &Value) -> Option<(String, String, Value)> {

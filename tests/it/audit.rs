@@ -1,7 +1,7 @@
 //! The audit, by the command: over a store, a real NATS and a real Elasticsearch.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -58,16 +58,8 @@ async fn drained(handle: &Handle) {
 
 /// What the command says of a backend, by id, and its exit code.
 fn audit(dir: &Path, since: &str) -> (Option<i32>, Vec<Found>, Vec<Value>) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let (output, error) = loop {
-        let output = watchpost(dir, &["audit", "--since", since, "--json"]);
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        // The index of another test that is just being made has no shard to ask yet.
-        if !error.contains("missing shards") || Instant::now() > deadline {
-            break (output, error);
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    let output = watchpost(dir, &["audit", "--since", since, "--json"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
     let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect(&error));
     let (mut found, summaries): (Vec<Value>, Vec<Value>) = lines.partition(|line| line.get("difference").is_some());

@@ -7,7 +7,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use watchpost::config::{self, ElasticsearchAuth, Protocol, Secret};
-use watchpost::elasticsearch::Connection;
+use watchpost::elasticsearch::{Connection, Search};
 use watchpost::event::Logged;
 use watchpost::sink::{Cursor, Error, Sent};
 use watchpost::store::{Store, Submission};
@@ -19,6 +19,7 @@ use crate::it::support::delivering::Delivering;
 use crate::it::support::guard::Guard;
 use crate::it::support::history::{Log, draft};
 use crate::it::support::otlp::tls;
+use crate::it::support::wait::until;
 
 /// What `Authorization` has to be for `password` and for `KEY`.
 const BASIC: &str = "Basic d8OkY2h0ZXI6cGFzczp3w7ZydA==";
@@ -187,6 +188,24 @@ async fn a_missing_privilege_is_told_and_a_block_is_waited_for() {
     guard.refuses(Some(("/_cluster", status, answer)));
     assert_eq!(resumed(through(&guard, api_key(KEY))).await.send(&batch).await, all(2));
     assert_eq!(ids_in(server, &stream(23)).await, ids(&batch));
+}
+
+#[tokio::test]
+async fn a_search_waits_for_an_index_that_is_just_being_made() {
+    let server = prepared().await;
+    let guard = Guard::start(&server.url()).await;
+    let (_, status, answer) =
+        refusal(503, "search_phase_execution_exception", "Search rejected due to missing shards");
+    guard.refuses(Some(("/_search", status, answer)));
+    let connection = Connection::new(&through(&guard, ElasticsearchAuth::None)).expect("settings");
+    let search =
+        Search { text: "*", fields: &[], since: None, until: None, newest_first: true, after: None, most: 1 };
+    let made = async {
+        until("it to ask again", async || (guard.came().len() >= 2).then_some(())).await;
+        guard.refuses(None);
+    };
+    let (found, ()) = tokio::join!(search.run(&connection), made);
+    found.expect("it answers at last");
 }
 
 #[tokio::test]
