@@ -1,6 +1,7 @@
 //! The audit, by the command: over a store, a real NATS and a real Elasticsearch.
 
 mod behind;
+mod let_go;
 mod sessions;
 
 use std::path::Path;
