@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::log::Log;
 use super::stray::Strays;
-use super::{Brief, Difference, Error, Finding, Progress, Summary, content};
+use super::{Brief, Difference, Error, Finding, MARGIN, Progress, Summary, content};
 use crate::api::events::Row;
 use crate::cause::chain;
 use crate::client::Reader;
@@ -31,9 +31,6 @@ const MAX_OPEN: usize = 1_000_000;
 
 /// How long the next message may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Around the end of its retention, the server decides at its own time.
-const MARGIN: i64 = 60_000;
 
 /// One comparison.
 struct Audit<'a> {

@@ -129,6 +129,11 @@ async fn what_is_missing_extra_or_different_is_found_in_each_backend() {
     }
 
     in_elasticsearch(there, dir.path(), &events).await;
+    configure(dir.path(), &format!("elasticsearch: {{url: '{}', retention: 1d}}\n", there.url()));
+    let (_, findings, _) = audit(dir.path(), &["--since", "1h"]);
+    let words: Vec<&str> = findings.iter().map(|(_, word, _)| word.as_str()).collect();
+    assert_eq!(words, ["different", "extra"], "its retention may have taken the one that is missing");
+    configure(dir.path(), &more);
     in_jetstream(&nats, dir.path(), "PROCESS_EVENTS").await;
 }
 
