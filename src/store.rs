@@ -62,7 +62,7 @@ pub use memory::{Disk, Failing};
 pub use parts::MAX_VALUE;
 pub use query::{MAX_PAGE, Page, Query};
 pub use recent::LogReader;
-pub use side::Write;
+pub use side::{Records, Write};
 pub use transfer::{Compacted, compact};
 pub use write::{Flusher, Outcome, Writer};
 

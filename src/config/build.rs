@@ -189,7 +189,6 @@ fn subject_prefix(word: &str) -> value::Parsed<String> {
 
 fn jetstream(section: &Section<'_>, from: &[ProcessCompose], environment: &Environment, told: Told) -> JetStream {
     let default = JetStream::default();
-    let count = |key, default, told: Told| section.read(key, value::count::<1, 8192>, default, told) as usize;
     let sink = JetStream {
         name: section.read("name", value::name, default.name, told),
         nats: nats(section, environment, told),
@@ -198,8 +197,8 @@ fn jetstream(section: &Section<'_>, from: &[ProcessCompose], environment: &Envir
         sessions: section.read("session_stream", session_stream_name, default.sessions, told),
         max_age: section.read("max_age", value::duration, default.max_age, told),
         duplicate_window: section.read("duplicate_window", value::duration, default.duplicate_window, told),
-        replicas: section.read("replicas", value::count::<1, 5>, 1, told) as usize,
-        window: count("window", 1024, told),
+        replicas: section.read("replicas", value::amount::<1, 5>, default.replicas, told),
+        window: section.read("window", value::amount::<1, 8192>, default.window, told),
         resources: section.read("resources", value::flag, default.resources, told),
         required: section.read("required", value::flag, default.required, told),
     };

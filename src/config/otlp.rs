@@ -158,7 +158,7 @@ impl Default for Elasticsearch {
             auth: ElasticsearchAuth::None,
             ca_file: None,
             deliver: true,
-            batch_documents: 1000,
+            batch_documents: 1024,
             batch_bytes: 2 << 20,
             window: 2,
             timeout: Duration::from_secs(30),

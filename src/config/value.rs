@@ -85,6 +85,11 @@ pub(super) fn count<const LEAST: u32, const MOST: u32>(word: &str) -> Parsed<u32
     number.ok_or_else(|| format!("a whole number from {LEAST} to {MOST}"))
 }
 
+/// The same, of things in memory.
+pub(super) fn amount<const LEAST: u32, const MOST: u32>(word: &str) -> Parsed<usize> {
+    count::<LEAST, MOST>(word).map(|number| number as usize)
+}
+
 pub(super) fn text(word: &str) -> Parsed<String> {
     if word.is_empty() { Err("some text".into()) } else { Ok(word.into()) }
 }

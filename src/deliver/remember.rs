@@ -26,9 +26,6 @@ const EVERY: Duration = Duration::from_secs(1);
 /// After so many events it is saved at once.
 const EVENTS: u64 = 10_000;
 
-/// So many records are read in one go.
-const PAGE: usize = 100;
-
 /// The offset that the saved records stand at.
 #[derive(Debug, Serialize, Deserialize)]
 struct At {
@@ -167,10 +164,10 @@ fn restore(store: &Store, sink: &str, memory: &mut dyn Memory) -> Result<Option<
     memory.clear();
     let at = store.get(Tree::Folds, &at_key(sink))?;
     let Some(at) = at.and_then(|bytes| serde_json::from_slice::<At>(&bytes).ok()) else { return Ok(None) };
-    let start = prefix(sink).len();
-    for page in pages(store, sink) {
+    let prefix = prefix(sink);
+    for page in store.pages(Tree::Folds, &prefix) {
         for (key, value) in page? {
-            if let Err(error) = memory.restore(&key[start..], &value) {
+            if let Err(error) = memory.restore(&key[prefix.len()..], &value) {
                 tracing::warn!(sink, key, error, "what the sink remembers cannot be read: it is made anew");
                 return Ok(None);
             }
@@ -182,25 +179,10 @@ fn restore(store: &Store, sink: &str, memory: &mut dyn Memory) -> Result<Option<
 /// The writes that take away all that a sink remembers.
 pub(super) fn forget(store: &Store, sink: &str) -> Result<Vec<Write>, store::Error> {
     let mut writes = vec![Write::remove(Tree::Folds, at_key(sink))];
-    for page in pages(store, sink) {
+    for page in store.pages(Tree::Folds, &prefix(sink)) {
         writes.extend(page?.into_iter().map(|(key, _)| Write::remove(Tree::Folds, key)));
     }
     Ok(writes)
-}
-
-/// The records of one read, each with its key.
-type Page = Vec<(String, Vec<u8>)>;
-
-/// The saved records of a sink, as many pages as there are; whoever reads stops at an error.
-fn pages(store: &Store, sink: &str) -> impl Iterator<Item = Result<Page, store::Error>> {
-    let (prefix, mut after) = (prefix(sink), None);
-    std::iter::from_fn(move || {
-        let page = store.scan(Tree::Folds, &prefix, after.as_deref(), PAGE);
-        if let Ok(records) = &page {
-            after = Some(records.last()?.0.clone());
-        }
-        Some(page)
-    })
 }
 
 fn put_at(sink: &str, offset: Offset) -> Write {
@@ -244,7 +226,7 @@ mod tests {
         }
 
         let (store, mut memory) = (Store::memory(), Keys::default());
-        let keys: Vec<String> = (0..2 * PAGE + 1).map(|n| format!("{n:04}")).collect();
+        let keys: Vec<String> = (0..1000).map(|n| format!("{n:04}")).collect();
         let put = |sink, key: &String| Write::put(Tree::Folds, format!("{}{key}", prefix(sink)), b"{}".to_vec());
         let mut writes: Vec<Write> = keys.iter().map(|key| put("a", key)).collect();
         writes.extend([put_at("a", 7), put_at("b", 9), put("b", &keys[0])]);
@@ -253,7 +235,8 @@ mod tests {
         assert_eq!(memory.0, keys);
         store.put(&forget(&store, "a").expect("it is read")).expect("room");
         assert_eq!(restore(&store, "a", &mut memory).expect("it is read"), None);
-        let left = pages(&store, "a").count() + pages(&store, "b").count();
-        assert_eq!((left, restore(&store, "b", &mut memory).expect("it is read")), (1, Some(9)));
+        let left = |sink| store.pages(Tree::Folds, &prefix(sink)).count();
+        assert_eq!((left("a"), left("b")), (0, 1));
+        assert_eq!(restore(&store, "b", &mut memory).expect("it is read"), Some(9));
     }
 }

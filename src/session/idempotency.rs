@@ -16,8 +16,6 @@ use crate::store::{self, Store, Tree, Write};
 const REMEMBERED: i64 = 24 * 3600 * 1000;
 /// So many requests with different keys go side by side, about.
 const TURNS: usize = 64;
-/// So many keys are read at a time.
-const PAGE: usize = 1000;
 
 /// Lets requests with the same key follow one another, so that the later one sees what the first one did.
 pub(super) struct Turns([Mutex<()>; TURNS]);
@@ -81,20 +79,17 @@ pub(super) fn remember(key: &str, start: &Start, begun: &Begun) -> Write {
 
 /// Forgets the keys that are older than 24 hours; blocks.
 pub(super) fn forget(store: &Store, now: Timestamp) -> Result<u64, store::Error> {
-    let (mut after, mut forgotten) = (None, 0);
-    loop {
-        let page = store.scan(Tree::Idempotency, "", after.as_deref(), PAGE)?;
+    let mut forgotten = 0;
+    for page in store.pages(Tree::Idempotency, "") {
+        let page = page?;
         let old = page.iter().filter(|(key, value)| parse(key, value).is_none_or(|key| is_old(&key, now)));
         let writes: Vec<Write> = old.map(|(key, _)| Write::remove(Tree::Idempotency, key)).collect();
         if !writes.is_empty() {
             store.put(&writes)?;
             forgotten += writes.len() as u64;
         }
-        match page.into_iter().next_back() {
-            Some((last, _)) => after = Some(last),
-            None => return Ok(forgotten),
-        }
     }
+    Ok(forgotten)
 }
 
 fn is_old(remembered: &Remembered, now: Timestamp) -> bool {

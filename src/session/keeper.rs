@@ -16,15 +16,16 @@ use crate::ingest;
 use crate::store::{Refused, Submission};
 
 /// Silence is noticed at most so late.
-const LATEST: Duration = Duration::from_secs(15);
+const LATEST: Duration = Duration::from_secs(5);
 /// So many sessions are marked side by side, so that they share a commit.
 const AT_ONCE: usize = 256;
 /// So often a session is tried to be marked while others write to it.
 const ATTEMPTS: usize = 5;
 /// Old keys are looked for this often.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
-/// Large sessions are looked at this often.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Large sessions are looked at no more often than that, which is at each tick. The less there is to read for one
+/// snapshot, the less of it is in sled's cache at once.
+const LOOK_EVERY: Duration = Duration::from_secs(4);
 
 /// Why a session is interrupted: the writer in a process is gone, or nothing was heard of it for so many ms.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,9 @@ use crate::store::{self, Store};
 /// A session of so many events is large.
 const LARGE: u64 = 20_000;
 
+/// A snapshot is made behind so many more events at the latest: while they are read, sled has their pages in memory.
+const MOST: u64 = 200_000;
+
 /// The sessions that were found to be large and have not ended since.
 #[derive(Debug, Default)]
 pub(super) struct Large {
@@ -16,8 +19,7 @@ pub(super) struct Large {
 }
 
 impl Large {
-    /// Saves the snapshots that are due, among the large sessions and those that are written to: of one that goes
-    /// on whenever it is half as long again as its snapshot, and once it has ended. It blocks.
+    /// Saves the snapshots that are due, among the large sessions and those that are written to. It blocks.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -26,8 +28,7 @@ impl Large {
         for id in ids {
             let Some(session) = store.session(&id)?.filter(|session| session.events >= LARGE) else { continue };
             let saved = replay::saved_seq(store, &id)?;
-            let due = if session.end.is_some() { saved < session.events } else { saved * 3 / 2 < session.events };
-            if due {
+            if is_due(saved, session.events, session.end.is_some()) {
                 replay::refresh(store, &id)?;
             }
             if session.end.is_none() {
@@ -38,11 +39,32 @@ impl Large {
     }
 }
 
+/// Of a session that goes on whenever it is half as long again as its snapshot, or much longer; and once it has ended.
+fn is_due(saved: u64, events: u64, ended: bool) -> bool {
+    let more = events.saturating_sub(saved);
+    if ended { more > 0 } else { more > (saved / 2).min(MOST) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{Data, Draft, Kind, Severity, Subject};
     use crate::store::Submission;
+
+    #[test]
+    fn a_snapshot_is_due_after_half_as_much_again_or_much() {
+        for (saved, events, ended, due) in [
+            (0, LARGE, false, true),
+            (LARGE, LARGE + LARGE / 2, false, false),
+            (LARGE, LARGE + LARGE / 2 + 1, false, true),
+            (10 * MOST, 11 * MOST, false, false),
+            (10 * MOST, 11 * MOST + 1, false, true),
+            (LARGE, LARGE + 1, true, true),
+            (LARGE, LARGE, true, false),
+        ] {
+            assert_eq!(is_due(saved, events, ended), due, "{saved} of {events}");
+        }
+    }
 
     #[test]
     fn a_large_session_has_a_snapshot_while_it_runs_and_after_its_end() {

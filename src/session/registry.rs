@@ -50,16 +50,12 @@ impl Registry {
                 break;
             }
         }
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.scan(Tree::Writers, "", after.as_deref(), PAGE)?;
+        for page in store.pages(Tree::Writers, "") {
+            let page = page?;
             let ids = page.iter().filter_map(|(key, _)| StreamId::new(key).ok());
             held.extend(ids.map(|id| (id, Held::Gone)));
-            match page.into_iter().next_back() {
-                Some((last, _)) => after = Some(last),
-                None => return Ok(Self(Mutex::new(held))),
-            }
         }
+        Ok(Self(Mutex::new(held)))
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<StreamId, Held>> {

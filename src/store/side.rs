@@ -7,6 +7,12 @@ use super::parts::{self, MAX_WHOLE};
 use super::{Error, Store};
 use crate::event::Invalid;
 
+/// So many records are read in one go.
+const PAGE: usize = 256;
+
+/// Records, each with its key.
+pub type Records = Vec<(String, Vec<u8>)>;
+
 /// A record beside the log that changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -76,13 +82,7 @@ impl Store {
     }
 
     /// Records whose keys begin with `prefix`, in order, behind the key `after`.
-    pub fn scan(
-        &self,
-        tree: Tree,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    pub fn scan(&self, tree: Tree, prefix: &str, after: Option<&str>, limit: usize) -> Result<Records, Error> {
         let engine = self.shared.engine()?;
         let from = match after {
             Some(after) => Bound::Excluded(after.as_bytes().to_vec()),
@@ -97,6 +97,23 @@ impl Store {
             found.push((String::from_utf8_lossy(&key).into_owned(), value));
         }
         Ok(found)
+    }
+
+    /// All records whose keys begin with `prefix`, in order, a page of at most 256 after the other. What is changed
+    /// meanwhile behind the page that was read last is seen; nothing comes after an error.
+    pub fn pages(&self, tree: Tree, prefix: &str) -> impl Iterator<Item = Result<Records, Error>> {
+        let (store, prefix, mut after, mut failed) = (self.clone(), prefix.to_owned(), None, false);
+        std::iter::from_fn(move || {
+            if failed {
+                return None;
+            }
+            let page = store.scan(tree, &prefix, after.as_deref(), PAGE);
+            match &page {
+                Ok(records) => after = Some(records.last()?.0.clone()),
+                Err(_) => failed = true,
+            }
+            Some(page)
+        })
     }
 
     /// Changes records beside the log, all or none; durable with the next commit. For what may be lost and

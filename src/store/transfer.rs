@@ -138,12 +138,8 @@ impl Store {
         }
         ids::records(&*engine, end, |(key, value)| take(Line::Ids { key: hex(&key), value: hex(&value) }))?;
         for tree in SIDE {
-            let mut after: Option<String> = None;
-            loop {
-                let page = self.scan(tree, "", after.as_deref(), BATCH)?;
-                let Some((last, _)) = page.last() else { break };
-                after = Some(last.clone());
-                for (key, value) in page {
+            for page in self.pages(tree, "") {
+                for (key, value) in page? {
                     take(line_of(tree, key, value))?;
                 }
             }

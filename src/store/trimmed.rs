@@ -32,13 +32,8 @@ impl Trimmed {
     pub(super) fn load(store: &Store) -> Result<Self, Error> {
         let next = next(store)?;
         let mut stored = Entries::new();
-        loop {
-            let after = stored.last_key_value().map(|(key, _)| key.clone());
-            let page = store.scan(Tree::Folds, PREFIX, after.as_deref(), 1000)?;
-            if page.is_empty() {
-                break;
-            }
-            stored.extend(page);
+        for page in store.pages(Tree::Folds, PREFIX) {
+            stored.extend(page?);
         }
         Ok(Self { processes: join(&stored)?, next, stored })
     }

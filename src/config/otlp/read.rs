@@ -69,14 +69,14 @@ pub(in crate::config) fn otlp(
         logs,
         spans,
         metrics,
-        batch_records: section.read("batch_records", value::count::<1, 4096>, 1024, told) as usize,
+        batch_records: section.read("batch_records", value::amount::<1, 4096>, default.batch_records, told),
         batch_bytes: section.read("batch_bytes", value::size, default.batch_bytes, told),
-        window: section.read("window", value::count::<1, 64>, 4, told) as usize,
+        window: section.read("window", value::amount::<1, 64>, default.window, told),
         metrics_interval: section
             .optional("metrics_interval", value::duration, told)
             .or(interval)
             .unwrap_or(default.metrics_interval),
-        max_series: section.read("max_series", value::count::<1, 1_000_000>, 2000, told) as usize,
+        max_series: section.read("max_series", value::amount::<1, 1_000_000>, default.max_series, told),
         required: section.read("required", value::flag, default.required, told),
     };
     if otlp.name.len() > 24 {
@@ -278,9 +278,9 @@ pub(in crate::config) fn elasticsearch(
         auth: elasticsearch_auth(section, environment, told),
         ca_file: section.optional("ca_file", value::path, told),
         deliver: section.read("deliver", value::flag, default.deliver, told),
-        batch_documents: section.read("batch_documents", value::count::<1, 4096>, 1000, told) as usize,
+        batch_documents: section.read("batch_documents", value::amount::<1, 4096>, default.batch_documents, told),
         batch_bytes: section.read("batch_bytes", value::size, default.batch_bytes, told),
-        window: section.read("window", value::count::<1, 16>, 2, told) as usize,
+        window: section.read("window", value::amount::<1, 16>, default.window, told),
         timeout: section.read("timeout", value::duration, default.timeout, told),
         retention: section.read("retention", value::duration, default.retention, told),
         required: section.read("required", value::flag, default.required, told),

@@ -9,9 +9,6 @@ use super::record::{Record, Snapshot};
 use crate::event::{Timestamp, subject};
 use crate::store::{self, Store, Tree, Write};
 
-/// So many records are read at a time.
-const PAGE: usize = 1000;
-
 /// The keys of one source.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
@@ -76,18 +73,13 @@ impl Keys {
         let listed: Option<Set> = one("listed")?.map(|value| read(&value)).transpose()?;
         let mut snapshot = Snapshot { life: life.map(|life| life.life), ..Snapshot::default() };
         let prefix = format!("{}process/", self.prefix);
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.scan(Tree::Snapshots, &prefix, after.as_deref(), PAGE)?;
-            for (_, value) in &page {
-                let record: Record = read(value)?;
+        for page in store.pages(Tree::Snapshots, &prefix) {
+            for (_, value) in page? {
+                let record: Record = read(&value)?;
                 snapshot.records.insert(record.process.name.clone(), record);
             }
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                _ => return Ok(Saved { snapshot, down, listed }),
-            }
         }
+        Ok(Saved { snapshot, down, listed })
     }
 }
 
