@@ -28,6 +28,7 @@ mod server;
 pub mod sessions;
 pub mod sinks;
 mod sse;
+mod streams;
 
 use std::io;
 use std::sync::Arc;
@@ -134,6 +135,7 @@ fn router(shared: Shared) -> Router {
         .route("/api/events/{id}", get(events::show))
         .route("/api/processes", get(processes::list))
         .route("/api/sinks", get(sinks::list))
+        .route("/api/streams/{id}", get(streams::show))
         .route("/api/sinks/{name}/reset", post(sinks::reset))
         .route("/api/dead-letters", get(dead_letters::list))
         .route("/api/dead-letters/retry", post(dead_letters::retry_all))

@@ -27,6 +27,9 @@ pub use messages::jetstream;
 /// The most dead letters of a sink that are known by name; of more, the rest counts as missing.
 const MAX_LETTERS: usize = 100_000;
 
+/// Around the end of its retention, a server decides at its own time. In milliseconds.
+const MARGIN: i64 = 60_000;
+
 /// What is wrong with an event in a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,7 +20,8 @@ use crate::api::filter::Filter;
 use crate::cause;
 use crate::config::Secret;
 use crate::deliver::Status;
-use crate::event::{Event, Logged, Offset};
+use crate::event::{Event, Logged, Offset, StreamId};
+use crate::store::StreamInfo;
 
 pub use follow::{Follow, Followed};
 pub use reader::{Failed, Reader};
@@ -136,14 +137,13 @@ impl Client {
 
     /// The event with that id.
     pub async fn event(&self, id: Uuid) -> Result<Option<Row>, Error> {
-        match self.ask(Method::GET, &format!("/api/events/{id}")).await {
-            Ok(response) => {
-                let row: Box<RawValue> = self.read(response).await?;
-                self.row(row.get()).map(Some)
-            }
-            Err(Error::Refused { status: 404, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let row: Option<Box<RawValue>> = self.find(&format!("/api/events/{id}")).await?;
+        row.map(|row| self.row(row.get())).transpose()
+    }
+
+    /// A stream as a whole; nothing where there is no such stream.
+    pub async fn stream(&self, id: &StreamId) -> Result<Option<StreamInfo>, Error> {
+        self.find(&format!("/api/streams/{id}")).await
     }
 
     /// How the sinks fare.
@@ -164,6 +164,15 @@ impl Client {
     /// Asks, and reads the answer as a type.
     pub async fn send<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
         self.read(self.ask(method, path).await?).await
+    }
+
+    /// What a route answers; nothing where it knows of no such thing.
+    async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+        match self.get(path).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn row(&self, row: &str) -> Result<Row, Error> {

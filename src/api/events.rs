@@ -29,6 +29,13 @@ impl Row {
         let json = format!("{{\"offset\":{},{}", logged.offset, &published[1..]);
         Self { logged, json }
     }
+
+    /// The event as it is published, letter by letter, also where it came from a daemon.
+    pub fn published(&self) -> String {
+        // Nothing but the offset stands before it.
+        let rest = self.json.split_once(',').map_or("", |(_, rest)| rest);
+        format!("{{{rest}")
+    }
 }
 
 /// A page of events.

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::log::Log;
 use super::stray::Strays;
-use super::{Brief, Difference, Error, Finding, Progress, Summary, content};
+use super::{Brief, Difference, Error, Finding, MARGIN, Progress, Summary, content};
 use crate::api::events::Row;
 use crate::client::Reader;
+use crate::config;
 use crate::elasticsearch::{Connection, Listing};
 use crate::event::{Offset, Timestamp};
 use crate::otel::names;
@@ -18,29 +19,35 @@ use crate::search;
 /// while the audit runs. In milliseconds.
 const YOUNG: i64 = 10_000;
 
+/// A day's data stream goes as a whole, so the last of its documents a day before their time. In milliseconds.
+const DAY: i64 = 24 * 3600 * 1000;
+
 /// An event of the window.
 struct Expected {
     offset: Offset,
     hash: u64,
+    observed: Timestamp,
     brief: Brief,
     found: bool,
 }
 
-/// Compares; `sink` is the name of the sink that writes there, `since` when the events happened at the earliest.
-/// Findings are told as they are found.
+/// Compares; `settings` is where the documents are, `since` when the events happened at the earliest. Findings are
+/// told as they are found.
 ///
 /// # Errors
 /// What keeps it from its end; what was told until then stands.
 pub async fn elasticsearch(
     reader: &Reader,
-    connection: &Connection,
-    sink: &str,
+    settings: &config::Elasticsearch,
     since: Option<Timestamp>,
     tell: &mut (dyn FnMut(Finding) + Send),
 ) -> Result<Summary, Error> {
     let (began, mut summary) = (Timestamp::now(), Summary::of("elasticsearch"));
-    let progress = Progress::read(reader, sink).await?;
-    Listing::refresh(connection).await?;
+    let connection = Connection::new(settings)?;
+    let progress = Progress::read(reader, &settings.name).await?;
+    let retention = i64::try_from(settings.retention.as_millis()).unwrap_or(i64::MAX);
+    let horizon = began.plus_millis(DAY + MARGIN - retention);
+    Listing::refresh(&connection).await?;
     let (mut log, mut strays) = (Log::new(reader, since), Strays::new(reader));
     let mut from = None;
     loop {
@@ -51,7 +58,7 @@ pub async fn elasticsearch(
         let to = last.unwrap_or_else(|| began.plus_millis(-YOUNG));
         let mut listing = Listing::new(from, to, since);
         loop {
-            let page = listing.page(connection).await?;
+            let page = listing.page(&connection).await?;
             if page.is_empty() {
                 break;
             }
@@ -59,7 +66,7 @@ pub async fn elasticsearch(
                 compare(id, document, &mut expected, &mut summary, &mut strays, tell).await?;
             }
         }
-        miss(expected, &progress, &mut summary, tell);
+        miss(expected, &progress, horizon, &mut summary, tell);
         if last.is_none() {
             return Ok(summary);
         }
@@ -70,7 +77,10 @@ pub async fn elasticsearch(
 fn expect(row: &Row) -> (String, Expected) {
     let brief = Brief::of(&row.logged.event);
     let hash = content::of_document(&brief.id, &search::document(&row.logged));
-    (brief.id.clone(), Expected { offset: row.logged.offset, hash, brief, found: false })
+    (
+        brief.id.clone(),
+        Expected { offset: row.logged.offset, hash, observed: row.logged.event.observed, brief, found: false },
+    )
 }
 
 async fn compare(
@@ -101,10 +111,11 @@ async fn compare(
     Ok(())
 }
 
-/// Those of a window that were not found.
+/// Those of a window that were not found. What was committed before the horizon need not be there any more.
 fn miss(
     expected: HashMap<String, Expected>,
     progress: &Progress,
+    horizon: Timestamp,
     summary: &mut Summary,
     tell: &mut (dyn FnMut(Finding) + Send),
 ) {
@@ -114,6 +125,7 @@ fn miss(
         match progress {
             Progress { letters, .. } if letters.contains(&event.offset) => summary.dead_letters += 1,
             Progress { confirmed, .. } if event.offset >= *confirmed => summary.waiting += 1,
+            _ if event.observed < horizon => {}
             _ => summary.note(Difference::Missing, &event.brief, tell),
         }
     }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::log::Log;
 use super::stray::Strays;
-use super::{Brief, Difference, Error, Finding, Progress, Summary, content};
+use super::{Brief, Difference, Error, Finding, MARGIN, Progress, Summary, content};
 use crate::api::events::Row;
 use crate::cause::chain;
 use crate::client::Reader;
@@ -31,9 +31,6 @@ const MAX_OPEN: usize = 1_000_000;
 
 /// How long the next message may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Around the end of its retention, the server decides at its own time.
-const MARGIN: i64 = 60_000;
 
 /// One comparison.
 struct Audit<'a> {
@@ -190,8 +187,8 @@ impl<'a> Audit<'a> {
             Ok(id) => self.reader.event(id).await?,
             Err(_) => None,
         };
-        if let Some(Row { logged, json: _ }) = there {
-            self.unexpected(&logged, payload, tell);
+        if let Some(row) = there {
+            self.unexpected(&row, payload, tell);
             return Ok(());
         }
         let Published { session, seq, kind } = serde_json::from_str(payload).unwrap_or_default();
@@ -204,8 +201,8 @@ impl<'a> Audit<'a> {
     }
 
     /// A message whose event is in the log.
-    fn unexpected(&mut self, logged: &Logged, payload: &str, tell: &mut (dyn FnMut(Finding) + Send)) {
-        let Logged { offset, event } = logged;
+    fn unexpected(&mut self, row: &Row, payload: &str, tell: &mut (dyn FnMut(Finding) + Send)) {
+        let Logged { offset, event } = &row.logged;
         if self.since.is_some_and(|since| event.ts < since) {
             return;
         }
@@ -214,18 +211,18 @@ impl<'a> Audit<'a> {
             // It was found before.
             self.summary.note(Difference::Extra, &brief, tell);
         } else {
-            self.compare(content::of_text(&event.published()), payload, &brief, tell);
+            self.compare(content::of_text(&row.published()), payload, &brief, tell);
         }
     }
 
     /// Reads the next window of the log.
     async fn read_on(&mut self) -> Result<(), Error> {
         let Self { log, sink, horizon, .. } = self;
-        let window = log.window(|Row { logged: Logged { offset, event }, .. }| {
-            let hash = || content::of_text(&event.published());
+        let window = log.window(|row| {
+            let Logged { offset, event } = &row.logged;
             let open = || Open {
                 offset: *offset,
-                hash: hash(),
+                hash: content::of_text(&row.published()),
                 expired: event.observed < *horizon,
                 brief: Brief::of(event),
             };

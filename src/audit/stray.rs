@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::{Brief, Difference, Error};
-use crate::api::filter::Filter;
 use crate::client::Reader;
 use crate::event::{Class, StreamId};
 
@@ -13,8 +12,9 @@ const MAX_STREAMS: usize = 10_000;
 /// Judges them.
 pub(super) struct Strays<'a> {
     reader: &'a Reader,
-    /// The first seq that the log has still, of each stream that was asked for.
-    first: HashMap<StreamId, Option<u64>>,
+    /// Of each stream that was asked for, the seq before which the log had let go of everything; what it has let
+    /// go of since is asked for again.
+    first: HashMap<StreamId, u64>,
 }
 
 impl<'a> Strays<'a> {
@@ -31,25 +31,54 @@ impl<'a> Strays<'a> {
             return Ok(Some(Difference::Different));
         }
         let Ok(stream) = StreamId::new(&event.session) else { return Ok(Some(Difference::Extra)) };
-        let let_go = match self.first(&stream).await? {
-            Some(first) => event.seq < first,
-            // A pruned session leaves nothing behind; the other streams never end.
-            None => stream.class() == Class::Session,
-        };
+        // The log may be trimmed while it is compared.
+        let known = self.first.get(&stream).is_some_and(|first| event.seq < *first);
+        let let_go = known || event.seq < self.first(stream).await?;
         Ok((!let_go).then_some(Difference::Extra))
     }
 
-    async fn first(&mut self, stream: &StreamId) -> Result<Option<u64>, Error> {
-        if let Some(&first) = self.first.get(stream) {
-            return Ok(first);
-        }
-        let filter = Filter { session: Some(stream.clone()), limit: Some(1), ..Filter::default() };
-        let page = self.reader.events(&filter).await?;
-        let first = page.events.first().map(|row| row.logged.event.seq);
+    async fn first(&mut self, stream: StreamId) -> Result<u64, Error> {
+        let first = match self.reader.stream(&stream).await? {
+            Some(known) => known.first_seq,
+            // A pruned session leaves nothing behind; the other streams never end.
+            None if stream.class() == Class::Session => u64::MAX,
+            None => 0,
+        };
         if self.first.len() >= MAX_STREAMS {
             self.first.clear();
         }
-        self.first.insert(stream.clone(), first);
+        self.first.insert(stream, first);
         Ok(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Data, Draft, Kind, Severity, Subject, Timestamp};
+    use crate::store::{Store, Submission};
+
+    fn draft() -> Draft {
+        let (stream, kind) = (StreamId::new("proc-main-1").expect("an id"), Kind::new("started").expect("a type"));
+        let subject = Subject::process("core.process", "default", "web", &kind).expect("a subject");
+        Draft::new(stream, kind, subject, Severity::Info, Data::parse("{}".into()).expect("an object"))
+    }
+
+    #[tokio::test]
+    async fn what_is_trimmed_while_the_audit_runs_is_not_extra() {
+        let store = Store::memory();
+        let (mut writer, flusher) = store.writer().expect("the writer");
+        for _ in 0..2 {
+            writer.apply(&[Submission::events(vec![draft()])]).expect("room").remove(0).expect("taken");
+        }
+        flusher.flush(writer.next_offset()).expect("durable");
+        store.maintainer().pass(true).expect("a pass");
+        let reader = Reader::Store { store: store.clone(), prefixes: Vec::new() };
+        let mut strays = Strays::new(&reader);
+        let event = |seq| Brief { session: "proc-main-1".into(), seq, ..Brief::default() };
+        assert_eq!(strays.judge(&event(2)).await.expect("readable"), Some(Difference::Extra));
+        while writer.trim(Timestamp::now().plus_millis(31 * 24 * 3600 * 1000)).expect("a step") > 0 {}
+        assert_eq!(strays.judge(&event(2)).await.expect("readable"), None);
+        assert_eq!(strays.judge(&event(3)).await.expect("readable"), Some(Difference::Extra));
     }
 }

@@ -6,7 +6,6 @@ use super::out::{Out, table};
 use super::{filter, reach};
 use crate::audit::{self, Difference, Error, Finding, Summary};
 use crate::config::Environment;
-use crate::elasticsearch::Connection;
 use crate::event::Timestamp;
 use crate::nats;
 
@@ -42,8 +41,7 @@ pub(super) async fn run(args: &Args, environment: &Environment, out: &mut Out) -
         summaries.push(audit::jetstream(&reader, &stream, args.since, &mut tell).await?);
     }
     if let Some(there) = &settings.elasticsearch {
-        let connection = Connection::new(there)?;
-        summaries.push(audit::elasticsearch(&reader, &connection, &there.name, args.since, &mut tell).await?);
+        summaries.push(audit::elasticsearch(&reader, there, args.since, &mut tell).await?);
     }
     summarize(&summaries, args.json, out)?;
     Ok(if summaries.iter().all(Summary::is_clean) { Exit::Ok } else { Exit::Found })

@@ -11,7 +11,8 @@ use crate::api::filter::Filter;
 use crate::api::sinks;
 use crate::dead_letter::{self, Count};
 use crate::deliver::{self, Reset, Status};
-use crate::store::{self, Store};
+use crate::event::StreamId;
+use crate::store::{self, Store, StreamInfo};
 
 /// Either way to the same events.
 pub enum Reader {
@@ -137,6 +138,14 @@ impl Reader {
         match self {
             Self::Daemon(client) => Ok(client.event(id).await?),
             Self::Store { store, .. } => Ok(store.event(id)?.map(Row::new)),
+        }
+    }
+
+    /// A stream as a whole; nothing where there is no such stream, or where it was a session that is pruned.
+    pub async fn stream(&self, id: &StreamId) -> Result<Option<StreamInfo>, Failed> {
+        match self {
+            Self::Daemon(client) => Ok(client.stream(id).await?),
+            Self::Store { store, .. } => Ok(store.head(id)?),
         }
     }
 }

@@ -251,6 +251,17 @@ async fn processes_are_the_fold_of_the_log() {
 }
 
 #[tokio::test]
+async fn a_stream_says_where_it_begins_and_where_it_goes_on() {
+    let server = Server::with_events(3).await;
+    let (status, body) = server.json("/api/streams/proc-main-1").await;
+    let expected = serde_json::json!({"id": "proc-main-1", "first_seq": 1, "next_seq": 4, "status": "active"});
+    assert_eq!((status, body), (200, expected));
+    assert_eq!(server.json("/api/streams/proc-main-2").await.0, 404);
+    assert_eq!(server.json("/api/streams/a.b").await.0, 400);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_goes_on_where_it_was_when_the_daemon_is_back() {
     let dir = tempfile::tempdir().expect("a folder");
     let settings = Api { listen: Listen::Socket(dir.path().join("w.sock")), ..Api::default() };

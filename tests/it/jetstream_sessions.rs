@@ -81,7 +81,8 @@ impl Adapter {
     }
 }
 
-fn of_session(id: &str, kind: &str) -> Draft {
+/// An event of a session that says nothing more.
+pub(super) fn of_session(id: &str, kind: &str) -> Draft {
     let (id, kind) = (StreamId::new(id).expect("an id"), Kind::new(kind).expect("a type"));
     let subject = Subject::session(&id, &kind).expect("a subject");
     Draft::new(id, kind, subject, Severity::Info, Data::parse("{}".into()).expect("an object"))

@@ -22,9 +22,9 @@ fn check(since: Option<i64>, expected: &[Difference], alike: u64) {
     let progress = Progress { confirmed: Offset::MAX, letters: HashSet::new() };
     let since = since.map(Timestamp::from_millis);
     let mut audit = Audit::new(&reader, sink, progress, since, Summary::of("jetstream"));
-    let (logged, mut found) = (logged(1000), Vec::new());
+    let (row, mut found) = (Row::new(logged(1000)), Vec::new());
     for _ in 0..2 {
-        audit.unexpected(&logged, &logged.event.published(), &mut |finding| found.push(finding.difference));
+        audit.unexpected(&row, &row.logged.event.published(), &mut |finding| found.push(finding.difference));
     }
     assert_eq!((found.as_slice(), audit.summary.alike), (expected, alike), "{since:?}");
 }
