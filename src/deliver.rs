@@ -145,7 +145,7 @@ impl<S: Sink> Delivery<S> {
         let delivery = Self {
             name,
             sink,
-            pages: Pages::new(store.clone()),
+            pages: Pages::new(&store),
             store,
             cursor: None,
             remembered: Saved::default(),

@@ -21,14 +21,13 @@ pub(super) struct Page {
 
 /// Reads page after page.
 pub(super) struct Pages {
-    store: Store,
     log: Arc<LogReader>,
     ahead: Option<(Offset, JoinHandle<Result<Page, store::Error>>)>,
 }
 
 impl Pages {
-    pub(super) fn new(store: Store) -> Self {
-        Self { log: Arc::new(store.log_reader()), store, ahead: None }
+    pub(super) fn new(store: &Store) -> Self {
+        Self { log: Arc::new(store.log_reader()), ahead: None }
     }
 
     /// The page at an offset; its end is that offset when there is nothing more yet.
@@ -36,9 +35,9 @@ impl Pages {
         match self.ahead.take() {
             Some((offset, reading)) if offset == from => match reading.await {
                 Ok(page) => page,
-                Err(_) => read(&self.store, &self.log, from),
+                Err(_) => read(&self.log, from),
             },
-            _ => read(&self.store, &self.log, from),
+            _ => read(&self.log, from),
         }
     }
 
@@ -46,16 +45,16 @@ impl Pages {
     pub(super) fn read_ahead(&mut self, from: Offset) {
         let reading_already = self.ahead.as_ref().is_some_and(|(offset, _)| *offset == from);
         // At the end of the log a page is the larger the later it is read.
-        if !reading_already && self.store.range().end > from && !self.log.is_near(from) {
-            let (store, log) = (self.store.clone(), Arc::clone(&self.log));
-            self.ahead = Some((from, tokio::task::spawn_blocking(move || read(&store, &log, from))));
+        if !reading_already && self.log.end() > from && !self.log.is_near(from) {
+            let log = Arc::clone(&self.log);
+            self.ahead = Some((from, tokio::task::spawn_blocking(move || read(&log, from))));
         }
     }
 }
 
-fn read(store: &Store, log: &LogReader, from: Offset) -> Result<Page, store::Error> {
+fn read(log: &LogReader, from: Offset) -> Result<Page, store::Error> {
     // The end first: what is missing below it was trimmed, and is not to come any more.
-    let end = store.range().end.max(from);
+    let end = log.end().max(from);
     let events = log.log(from, Limit::events(MAX_EVENTS))?;
     let end = events.last().map_or(end, |last| last.offset + 1);
     Ok(Page { events, end })

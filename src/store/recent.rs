@@ -140,8 +140,7 @@ impl LogReader {
     /// # Errors
     /// As with [`Store::log`].
     pub fn log(&self, from: Offset, limit: Limit) -> Result<Vec<Logged>, Error> {
-        let end = self.store.range().end;
-        let kept = self.kept().read(from, end, limit);
+        let kept = self.kept().read(from, self.end(), limit);
         let events = match kept {
             Some(events) => events,
             None => self.store.log(from, limit)?,
@@ -150,6 +149,11 @@ impl LogReader {
         kept.readers.insert(self.key, events.last().map_or(from, |last| last.offset + 1));
         kept.let_go();
         Ok(events)
+    }
+
+    /// The durable end of the log.
+    pub fn end(&self) -> Offset {
+        self.store.range().end
     }
 
     /// Whether reading from there costs next to nothing.
